@@ -1,0 +1,155 @@
+"""The command line: `python -m labs doctor | up | status | env | reset | down | lab | prepare | progress`.
+
+Does not do any of it by itself: says what it does, and shows an error as its text, without a traceback.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from labs.errors import LabError
+
+COMMANDS = {
+    "doctor": "what the course needs here, what there is, and what to do about the rest",
+    "up": "make the cluster, or mend it where that is needed",
+    "status": "what is there now (exit code 1 where the cluster is not up)",
+    "env": 'settings for a shell: eval "$(python -m labs env)"',
+    "reset": "remove what the lessons left on the cluster; the cluster stays",
+    "down": "end the cluster",
+    "lab": "open the course in JupyterLab; what follows goes to JupyterLab",
+    "prepare": "fetch beforehand all that a class needs, and prove it by a start",
+    "progress": "what you predicted and mended so far; --export FILE writes it to a file that you may hand in",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. 0: done; 1: a LabError, its text on stderr; 2: usage; 130: Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="python -m labs",
+        usage="python -m labs COMMAND",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {does}" for name, does in COMMANDS.items()),
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
+    passed_on = words[1:] if words[:1] == ["lab"] else []
+    parser.add_argument("--export", metavar="FILE", help=argparse.SUPPRESS)
+    given = parser.parse_args(words[:1] if passed_on else words)
+    if given.export is not None and given.command != "progress":
+        parser.error("--export goes with progress")
+    try:
+        return _run(given.command, passed_on, given.export)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+
+
+def _run(command: str, passed_on: Sequence[str], export: str | None) -> int:
+    """Each command imports what it needs, so that none waits for the others' libraries."""
+    ways: dict[str, Callable[[], int]] = {
+        "doctor": _doctor,
+        "up": _up,
+        "status": _status,
+        "env": _env,
+        "reset": _reset,
+        "down": _down,
+        "lab": lambda: _lab(passed_on),
+        "prepare": _prepare,
+        "progress": lambda: _progress(export),
+    }
+    return ways[command]()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _doctor() -> int:
+    from labs import doctor
+
+    findings = doctor.judge(doctor.gather())
+    _say(doctor.report(findings))
+    return 1 if doctor.stops(findings) else 0
+
+
+def _up() -> int:
+    from labs import providers
+
+    choice = providers.choose()
+    _say(f"The cluster: {choice} ({choice.why}).")
+    cluster = providers.up(_say)
+    _say(f"The cluster {cluster.name} is up. `python -m labs down` ends it.")
+    return 0
+
+
+def _status() -> int:
+    from labs import providers
+
+    _say(providers.status())
+    try:
+        providers.connect()
+    except LabError:
+        return 1
+    return 0
+
+
+def _env() -> int:
+    from labs import launch, providers
+
+    cluster = providers.connect()
+    _say(launch.shell_lines(launch.environment_of(cluster)))
+    _say(f"# {_namespace_words(cluster.namespace)}")
+    return 0
+
+
+def _namespace_words(namespace: str | None) -> str:
+    if namespace:
+        return f"All lessons work in namespace {namespace}: kubectl -n {namespace} get pod"
+    return "Each lesson works in a namespace of its own name, as in: kubectl -n target-port get pod"
+
+
+def _reset() -> int:
+    from labs import deploy, providers
+
+    deploy.reset_all(providers.connect(), _say)
+    return 0
+
+
+def _down() -> int:
+    from labs import providers
+
+    providers.down(_say)
+    _say("What `up` made is gone. `python -m labs up` makes it anew.")
+    return 0
+
+
+def _lab(passed_on: Sequence[str]) -> int:
+    from labs import launch
+
+    launch.lab(passed_on, _say)
+    return 0
+
+
+def _prepare() -> int:
+    from labs import prepare
+
+    prepare.prepare(_say)
+    return 0
+
+
+def _progress(export: str | None) -> int:
+    from labs import progress
+
+    if export is None:
+        _say(progress.summary())
+    else:
+        _say(f"Written to {progress.export(export)}; nothing was sent anywhere.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

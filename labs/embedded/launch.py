@@ -1,0 +1,300 @@
+"""Starts a cluster, finds one that runs, and ends it. Runs outside the cluster's namespaces, in whoever wants one.
+
+What it keeps of a cluster NAME in a folder: NAME.cluster (facts), NAME.log, NAME.run (an empty folder), NAME.lock.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from labs.embedded.plan import NODE_NETWORKS
+from labs.embedded.server import Settings
+
+STARTING_LIMIT = 30.0  # seconds for a cluster to be ready
+_ENDING_LIMIT = 5.0  # seconds for one to end by itself
+
+
+class NotStarted(Exception):
+    """The cluster could not be started; `why` is what it said."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cluster that was started. pid: its first process; begun: the kernel's word for when, as numbers come again.
+
+    api: the port of the API on 127.0.0.1. mappings: node port → port of 127.0.0.1. holders: for each node's name, and for
+    "machine", a process in its network namespace.
+    """
+
+    name: str
+    pid: int
+    begun: str
+    api: int
+    node_network: str
+    mappings: dict[int, int]
+    holders: dict[str, int]
+    token: str
+    authority: str
+
+    def alive(self) -> bool:
+        """Whether it runs still."""
+        return _begun(self.pid) == self.begun
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a cluster's files are."""
+
+    folder: Path
+    name: str
+
+    @property
+    def facts(self) -> Path:
+        """What is known of it; there while it should run. Only its owner may read it."""
+        return self.folder / f"{self.name}.cluster"
+
+    @property
+    def log(self) -> Path:
+        """What the cluster's process says."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def run(self) -> Path:
+        """An empty folder that its process mounts something on."""
+        return self.folder / f"{self.name}.run"
+
+    def lock(self) -> FileLock:
+        """Held by whoever starts or ends it."""
+        return FileLock(self.folder / f"{self.name}.lock")
+
+
+def find(files: Files) -> Running | None:
+    """The cluster that runs; None where there is none."""
+    try:
+        given = json.loads(files.facts.read_text("utf-8"))
+        running = Running(**{**given, "mappings": {int(port): there for port, there in given["mappings"].items()}})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return running if running.alive() else None
+
+
+def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Sequence[dict[str, Any]] = ()) -> Running:
+    """Starts a cluster and returns when it is ready. The caller holds the lock. NotStarted; OSError where it cannot be kept.
+
+    mapped: node ports that 127.0.0.1 shall lead to, by the same number where it is free (any_port: by any number).
+    pods: manifests, each with its namespace, of Pods that it shall have from the beginning, and Ready.
+    """
+    _end_forgotten(files)
+    files.run.mkdir(mode=0o700, exist_ok=True)
+    api = _listening(0)
+    mappings = {port: _listening(0 if any_port else port) for port in mapped}
+    ready, told = os.pipe2(os.O_CLOEXEC)
+    settings = Settings(
+        files.name, _free_network(), str(files.run), api.fileno(), told, {port: s.fileno() for port, s in mappings.items()}
+    )
+    said: dict[str, Any] = {}
+    passed = [api.fileno(), told, *[one.fileno() for one in mappings.values()]]
+    try:
+        with (
+            open(os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log,
+            open(os.memfd_create("pods"), "w+", encoding="utf-8") as given,
+        ):
+            given.write(json.dumps(list(pods)))
+            given.seek(0)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "labs.embedded.server", settings.text()],
+                stdin=given,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+                pass_fds=passed,
+            )
+        os.close(told)
+        told = -1
+        said = _await(ready, files)
+        process.wait()
+        running = Running(
+            name=files.name,
+            pid=said["pid"],
+            begun=_begun(said["pid"]),
+            api=api.getsockname()[1],
+            node_network=settings.node_network,
+            mappings={port: one.getsockname()[1] for port, one in mappings.items()},
+            holders=_seen_from_here(said["pid"], said["holders"]),
+            token=said["token"],
+            authority=said["authority"],
+        )
+        write_private(files.facts, json.dumps(asdict(running)))
+        return running
+    except BaseException:
+        if said:  # it runs, and nobody could find it
+            _kill(said["pid"])
+        raise
+    finally:
+        os.close(ready)
+        if told >= 0:
+            os.close(told)
+        for one in (api, *mappings.values()):
+            one.close()
+
+
+def end(files: Files) -> None:
+    """Ends the cluster, if it runs; what it made in the kernel goes with it. The caller holds the lock."""
+    running = find(files)
+    if running is not None:
+        _kill(running.pid)
+    _end_forgotten(files)
+    files.facts.unlink(missing_ok=True)
+    try:
+        files.run.rmdir()
+    except OSError:  # not there; or not ours: then nothing of the cluster is in it either
+        pass
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+# --- the pieces
+
+
+def _listening(port: int) -> socket.socket:
+    """A socket on 127.0.0.1, at that port where it is free, else at another."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+    except OSError:
+        made.bind(("127.0.0.1", 0))
+    made.listen(4096)
+    return made
+
+
+def _environment() -> Mapping[str, str]:
+    """The server needs Python's search path, and no more of the user's settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
+    here = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([here, *filter(None, [kept.get("PYTHONPATH")])])
+    system = f"{kept.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+    return {**kept, "PATH": system, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "", "MALLOC_ARENA_MAX": "2"}
+
+
+def _await(ready: int, files: Files) -> dict[str, Any]:
+    """What the server says until it is ready. NotStarted where it ends, or says that it cannot."""
+    said: dict[str, Any] = {}
+    text = b""
+    end = time.monotonic() + STARTING_LIMIT
+    try:
+        while "token" not in said:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([ready], [], [], left)[0]:
+                raise NotStarted(f"It was not ready after {STARTING_LIMIT:.0f} s. {_last_words(files)}")
+            piece = os.read(ready, 65536)
+            if not piece:
+                raise NotStarted(_last_words(files))
+            text += piece
+            *lines, text = text.split(b"\n")
+            for line in lines:
+                said |= json.loads(line)
+            if "error" in said:
+                raise NotStarted(said["error"])
+    except BaseException:
+        if "pid" in said:
+            _kill(said["pid"])
+        raise
+    return said
+
+
+def _last_words(files: Files) -> str:
+    lines = files.log.read_text("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "It ended without a word."
+
+
+def _kill(pid: int) -> None:
+    """Ends a process, by force where it takes too long, and returns when it is gone."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], _ENDING_LIMIT)[0]:
+                return
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _end_forgotten(files: Files) -> None:
+    """Ends a cluster of this folder and name whose facts were lost: nobody could find it any more."""
+    run = json.dumps(str(files.run)).encode()
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if arguments[1:3] == [b"-m", b"labs.embedded.server"] and run in arguments[3]:
+            _kill(pid)
+
+
+def _begun(pid: int) -> str:
+    """When a process was started (field 22 of /proc/PID/stat); "" where there is none, or it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _seen_from_here(first: int, holders: dict[str, int]) -> dict[str, int]:
+    """The numbers that processes of the cluster's PID namespace have here."""
+    space = os.readlink(f"/proc/{first}/ns/pid")
+    found: dict[int, int] = {}
+    for entry in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            if os.readlink(f"/proc/{entry}/ns/pid") != space:
+                continue
+            text = Path(f"/proc/{entry}/status").read_text("ascii", "replace")
+        except OSError:
+            continue
+        inner = int(next(line for line in text.splitlines() if line.startswith("NSpid:")).split()[-1])
+        if inner in holders.values():
+            found[inner] = entry
+    return {name: found[pid] for name, pid in holders.items()}
+
+
+def _free_network() -> str:
+    """A network for the nodes that this machine's routing table does not lead to already."""
+    taken = []
+    for line in Path("/proc/net/route").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        address, mask = (int.from_bytes(bytes.fromhex(fields[n])[::-1], "big") for n in (1, 7))
+        if mask:
+            taken.append(ip_network(f"{ip_address(address)}/{ip_address(mask)}", strict=False))
+    free = [one for one in NODE_NETWORKS if not any(ip_network(one).overlaps(other) for other in taken)]
+    return free[0] if free else NODE_NETWORKS[0]

@@ -1,0 +1,183 @@
+"""Exercises of lesson 02: targetPort, by number and by name."""
+
+from labs.checks.exercise import Exercise, Goal
+from labs.exercises.pieces import patch, pod, port, replace, service, target
+
+LESSON = "02-target-port"
+EXERCISES = (
+    Exercise(
+        name="wrong-target-port",
+        level=1,
+        lesson=LESSON,
+        story=(
+            "The article's first Service: port 9999, and not a word about targetPort.",
+            "The clients have productpage:9999 written down, and nobody can change that.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(), service(port(9999, None))),
+        goals=(Goal(),),
+        hints=(
+            "`kubectl describe service productpage`: which number does the line Endpoints end in?",
+            "On which port does the process in pod2 listen? (`kubectl logs pod2`, or `explain()`)",
+            "targetPort left out is the same as port. Say it.",
+        ),
+        solution=(patch(target(9080)),),
+        moral="targetPort is the port on which the Pod is asked. Left out, it is the same as port.",
+        kept_pods=("pod2",),
+    ),
+    Exercise(
+        name="digits-swapped",
+        level=1,
+        lesson=LESSON,
+        story=(
+            "The Service was typed late in the evening.",
+            "It is there, it has an Endpoint, it refuses.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(), service(port(9999, 9008))),
+        goals=(Goal(),),
+        hints=("Read each number of `kubectl describe service productpage` aloud.", "pod2 listens on 9080."),
+        solution=(patch(target(9080)),),
+        moral="Endpoints says where requests go, not whether anybody listens there.",
+        kept_pods=("pod2",),
+    ),
+    Exercise(
+        name="port-and-target-swapped",
+        level=2,
+        lesson=LESSON,
+        story=(
+            "“9080 for the outside, 9999 for the inside – or was it the other way round?”",
+            "It was the other way round.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(), service(port(9080, 9999))),
+        goals=(Goal(),),
+        hints=(
+            "Which of the two numbers does a client type?",
+            "port is on the Service's own address; targetPort is on the Pod.",
+            "With `kubectl patch`, mind that it joins ports by `port`; `--type=json` or `kubectl edit` does not.",
+        ),
+        solution=(patch(replace("/spec/ports/0/port", 9999), target(9080)),),
+        moral="port is what clients type; targetPort is what the process listens on.",
+        kept_pods=("pod2",),
+    ),
+    Exercise(
+        name="name-nobody-has",
+        level=2,
+        lesson=LESSON,
+        story=(
+            "pod2 calls its port “web”, so that the Service needs no number.",
+            "The Service has no Endpoints, though its selector is right and pod2 is Ready.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(port_name="web"), service(port(9999, "wbe"))),
+        goals=(Goal(),),
+        hints=(
+            "`kubectl get endpointslices`: what stands in the column PORTS?",
+            "Compare the name in the Service with the name in the Pod, letter by letter.",
+        ),
+        solution=(patch(target("web")),),
+        moral="A name in targetPort is looked up in each Pod's ports; one that no container has leads nowhere.",
+        kept_pods=("pod2",),
+    ),
+    Exercise(
+        name="number-in-one-name-in-other",
+        level=3,
+        lesson=LESSON,
+        story=(
+            "Two versions run side by side: one listens on 9080, the other on 8080. Both call their port “web”.",
+            "Half of the requests are refused, whenever one asks.",
+        ),
+        task="Let both Pods, web-on-9080 and web-on-8080, answer at productpage:9999.",
+        objects=(
+            pod("web-on-9080", port_name="web"),
+            pod("web-on-8080", listen_port=8080, container_port=8080, port_name="web"),
+            service(),
+        ),
+        goals=(Goal(pods=("web-on-9080", "web-on-8080")),),
+        hints=(
+            "Ask each Endpoint by itself: `matrix()`.",
+            "One number cannot be right for both. What do the two Pods have in common?",
+        ),
+        solution=(patch(target("web")),),
+        moral="A name lets every Pod have its own number.",
+    ),
+    Exercise(
+        name="name-in-one-pod-only",
+        level=3,
+        lesson=LESSON,
+        story=(
+            "pod1 and pod2 are to share the work, both listen on 9080. The Service asks for targetPort “web”.",
+            "Everything answers, and nobody noticed for weeks that pod2 never gets a request.",
+        ),
+        task="Let both pod1 and pod2 answer at productpage:9999.",
+        objects=(pod("pod1", port_name="web"), pod("pod2"), service(port(9999, "web"))),
+        goals=(Goal(pods=("pod1", "pod2")),),
+        hints=(
+            "How many addresses with a port do the EndpointSlices hold, and how many Pods does the selector match?",
+            "Compare the `ports` of the two Pods.",
+            "Either the Service asks by number, or pod2 gets the name (a Pod's ports cannot be changed in place).",
+        ),
+        solution=(patch(target(9080)),),
+        moral="A Pod without the name is left out, without a word: Endpoints list only the others.",
+    ),
+    Exercise(
+        name="patched-the-wrong-way",
+        level=3,
+        lesson=LESSON,
+        story=(
+            "To mend targetPort, somebody ran `kubectl patch` with a port 9080. It said “patched”.",
+            "productpage:9999 is refused as before.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(), service(port(9080, 9080, "patched"), port(9999, 9999))),
+        goals=(Goal(),),
+        hints=(
+            "How many ports does the Service have?",
+            "`kubectl patch` joins the ports of a Service by the number in `port`: another number is another port.",
+            "`kubectl edit` shows both. Or name the right one by its place in the list: `--type=json`, /spec/ports/…",
+        ),
+        solution=(patch({"op": "remove", "path": "/spec/ports/0"}, target(9080)),),
+        moral="`kubectl patch` joins a Service's ports by `port`. To change one, name it by its place, or send the whole list.",
+        kept_pods=("pod2",),
+    ),
+    Exercise(
+        name="two-faults-in-one-line",
+        level=4,
+        lesson=LESSON,
+        story=(
+            "A Service was copied from another project: its name was changed, and then it was lunchtime.",
+            "Whoever mends one thing finds the next.",
+        ),
+        task="Let productpage:9999 answer, without touching the Pod.",
+        objects=(pod(port_name="web"), service(port(9999, "http"), selector={"app": "details"})),
+        goals=(Goal(),),
+        hints=(
+            "Begin where a request begins: which Pods does the selector match?",
+            "When the selector is right, ask again, and read what has changed.",
+            "targetPort is a name here. Whose?",
+        ),
+        solution=(patch(replace("/spec/selector", {"app": "productpage"}), target("web")),),
+        moral="One fault hides the next. After each change, ask again.",
+        kept_pods=("pod2",),
+        kept_labels=True,
+    ),
+    Exercise(
+        name="both-sides-moved",
+        level=4,
+        lesson=LESSON,
+        story=(
+            "The developers moved the process to 8080 and named the port “web”. The operators moved targetPort to 9090.",
+            "Both had announced it.",
+        ),
+        task="Let productpage:9999 answer.",
+        objects=(pod(listen_port=8080, container_port=8080, port_name="web"), service(port(9999, 9090))),
+        goals=(Goal(pods=()),),
+        hints=(
+            "Two numbers have to be the same. Which two, and which of them are cheap to change?",
+            "A Service can be changed in place; a Pod has to be made anew.",
+        ),
+        solution=(patch(target("web")),),
+        moral="With a name in targetPort the process may move, and the Service need not hear of it.",
+    ),
+)

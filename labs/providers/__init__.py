@@ -1,0 +1,156 @@
+"""Which provider is behind the course: chosen once, remembered beside the kubeconfig, changed only by the learner.
+
+Each room (kind.py, embedded.py, context.py) has the same functions: available, up, connect, status, down. Nothing above this
+package knows which room it is in.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from labs import home
+from labs.cluster import Cluster
+from labs.errors import BadInput, LabError, NoProvider
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Available:
+    """Whether a provider can work on this machine; if not, why, and what would mend it."""
+
+    yes: bool
+    why: str
+    mend: str = ""
+
+
+class Room(Protocol):
+    """The functions that every provider's module has. `argument` is what stands behind the colon of LABS_CLUSTER."""
+
+    def available(self) -> Available:
+        """Whether this provider can work here, found out now."""
+
+    def up(self, argument: str, say: Say) -> Cluster:
+        """Makes the cluster where it is missing, mends it where it is broken, and returns it. Can be run again."""
+
+    def connect(self, argument: str) -> Cluster:
+        """The cluster, if it is up. ClusterGone where it is not (then `up` helps), EngineDown, …"""
+
+    def status(self, argument: str) -> str:
+        """What is there now, in a few lines. Never raises for a cluster that is not up."""
+
+    def down(self, argument: str, say: Say) -> None:
+        """Ends what `up` made. Can be run again."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The provider chosen ("kind", "embedded", "context"), its argument, and why it was chosen, for the learner to read."""
+
+    provider: str
+    argument: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.argument}" if self.argument else self.provider
+
+
+def room(provider: str) -> Room:
+    """The module of a provider. Imported when it is needed: one provider's libraries are no burden on another."""
+    return cast(Room, importlib.import_module(f"labs.providers.{provider}"))
+
+
+def choose() -> Choice:
+    """LABS_CLUSTER, else what was chosen before, else kind where an engine answers, else embedded where this machine lets it
+    run. NoProvider otherwise, with what each lacks.
+
+    `up` and `connect` remember it once it has worked, so that a slip of the pen does not stick.
+    """
+    wish = os.environ.get("LABS_CLUSTER", "").strip()
+    if wish:
+        choice = _parse(wish, "LABS_CLUSTER says so")
+    elif _memory().exists():
+        choice = _parse(_memory().read_text("utf-8").strip(), "chosen before; LABS_CLUSTER changes it")
+    else:
+        choice = _first_that_can()
+    return choice
+
+
+def _first_that_can() -> Choice:
+    kind, embedded = room("kind").available(), room("embedded").available()
+    if kind.yes:
+        return Choice("kind", "", kind.why)
+    if embedded.yes:
+        return Choice("embedded", "", f"kind cannot run here: {kind.why.strip().rstrip('.')}. {embedded.why}")
+    raise NoProvider(
+        "No cluster can run here yet.",
+        f"kind: {kind.why} embedded: {embedded.why} context: it borrows a cluster only where you say which.",
+        f"For kind: {kind.mend} For embedded: {embedded.mend} "
+        "Or borrow a cluster: LABS_CLUSTER=context:NAME (`kubectl config get-contexts` lists names).",
+    )
+
+
+def remember(choice: Choice) -> None:
+    """Keeps the choice: from now on it is made again, whatever else this machine could run. LabError if it cannot be kept."""
+    text = f"{choice}\n"
+    try:
+        if not _memory().exists() or _memory().read_text("utf-8") != text:
+            _memory().write_text(text, "utf-8")
+    except OSError as error:
+        raise LabError(
+            f"Which provider was chosen cannot be kept in {_memory()}.", str(error), "Make room there, and run this again."
+        ) from error
+
+
+def forget() -> None:
+    """Forgets the choice, so that the next one is made anew."""
+    _memory().unlink(missing_ok=True)
+
+
+def _memory() -> Path:
+    return home.state() / f"{home.cluster_name()}.provider"
+
+
+def _parse(wish: str, why: str) -> Choice:
+    provider, _, argument = wish.partition(":")
+    if provider in ("kind", "embedded") and not argument:
+        return Choice(provider, "", why)
+    if provider == "context" and argument:
+        return Choice(provider, argument, why)
+    raise BadInput(
+        f"LABS_CLUSTER={wish} names no provider.",
+        "It can be `kind`, `embedded`, or `context:NAME` with a context of your kubeconfig.",
+        "Set it to one of these, or unset it and let the course choose.",
+    )
+
+
+def up(say: Say) -> Cluster:
+    """The chosen provider's cluster, made or mended where that is needed. say: takes each line of progress."""
+    choice = choose()
+    cluster = room(choice.provider).up(choice.argument, say)
+    remember(choice)
+    return cluster
+
+
+def connect() -> Cluster:
+    """The chosen provider's cluster, if it is up. ClusterGone where it is not."""
+    choice = choose()
+    cluster = room(choice.provider).connect(choice.argument)
+    remember(choice)
+    return cluster
+
+
+def status() -> str:
+    """What is there now, in a few lines."""
+    choice = choose()
+    return room(choice.provider).status(choice.argument)
+
+
+def down(say: Say) -> None:
+    """Ends the chosen provider's cluster, and forgets the choice."""
+    choice = choose()
+    room(choice.provider).down(choice.argument, say)
+    forget()

@@ -1,0 +1,274 @@
+"""The provider embedded: a cluster that needs no container engine (labs/embedded), and its answers to the seam's questions.
+
+Starts, finds and ends it. Knows nothing of how it works inside.
+"""
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+
+from labs import home, seats, tools, versions
+from labs.cluster import Address, Cluster, Node, NotHere, Ran
+from labs.embedded import host, launch
+from labs.embedded.plan import AddressPlan
+from labs.errors import ClusterGone, LabError, NoProvider, NotInTime, ToolMissing
+from labs.providers import Available, kindconfig
+from labs.providers.exclusive import alone
+from labs.providers.standing import standing
+
+Say = Callable[[str], None]
+_SETTLED = "/labs/settled"
+_RULES = ["nft", "list", "table", "ip", "kube-proxy"]
+_ANSWERING = 5.0  # seconds
+LOCK_LIMIT = 120.0  # seconds for another `up` or `down`
+
+
+class EmbeddedCluster(Cluster):
+    """An embedded cluster that runs."""
+
+    provider = "embedded"
+
+    def __init__(self, running: launch.Running, kubeconfig: Path, kubectl: Path) -> None:
+        plan = AddressPlan(running.name, running.node_network)
+        nodes = sorted((Node(node.name, node.address) for node in plan.nodes), key=lambda node: node.name)
+        super().__init__(running.name, kubeconfig, kubectl, tuple(nodes))
+        self.running = running
+        self.mapped = {port: Address("127.0.0.1", there) for port, there in running.mappings.items()}
+
+    def outside(self, node_port: int) -> Address | NotHere:
+        """The mapping on this laptop's 127.0.0.1."""
+        if node_port in self.mapped:
+            return self.mapped[node_port]
+        known = " and ".join(str(port) for port in sorted(self.mapped))
+        return NotHere(f"only node port {known} is mapped to this laptop, not {node_port} (as in kindconfig.yaml)")
+
+    def elsewhere(self, command: Sequence[str], limit: float = 30.0) -> Ran | NotHere:
+        """Runs the command in the network namespace of the machine beside the nodes."""
+        return self._there("machine", command, limit)
+
+    def elsewhere_by_hand(self) -> tuple[str, ...]:
+        """What to type before a command to run it there."""
+        return tuple(self._inside("machine"))
+
+    def rules(self, node: str) -> str | NotHere:
+        """The table that kube-proxy's nftables mode has."""
+        shown = self._there(node, _RULES, 30.0)
+        return shown.out if shown.code == 0 else NotHere(f"node {node} shows no Service rules: {shown.err.strip()}")
+
+    def settled(self, limit: float = 30.0) -> None:
+        """The cluster's own process knows: it writes the rules of all nodes."""
+        with self.answering("wait until the nodes have acted"):
+            try:
+                url = f"https://127.0.0.1:{self.running.api}{_SETTLED}"
+                headers = {"Authorization": f"Bearer {self.running.token}"}
+                self.api_client().rest_client.request("POST", url, headers=headers, _request_timeout=limit)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise NotInTime(
+                    f"The nodes had not acted on a changed Service after {limit:.0f} s.",
+                    "The machine is very busy.",
+                    "Run this again.",
+                ) from error
+
+    def fault(self) -> LabError:
+        """Whether its process has ended."""
+        if not self.running.alive():
+            return ClusterGone(
+                f"The cluster {self.name} has ended.",
+                "Its process is gone, and all that it held with it: this machine was restarted, or somebody ended it.",
+                "`python -m labs up` makes a new one; then run the notebook from its top.",
+            )
+        return ClusterGone(
+            f"The API server of cluster {self.name} does not answer.",
+            "Its process runs; the machine is very busy.",
+            "Wait a little and run the cell again; then `python -m labs down` and `python -m labs up`.",
+        )
+
+    def _inside(self, place: str) -> list[str]:
+        return ["nsenter", "-t", str(self.running.holders[place]), "-U", "-n", "--preserve-credentials"]
+
+    def _there(self, place: str, command: Sequence[str], limit: float) -> Ran:
+        if not self.running.alive():
+            raise self.fault()
+        try:
+            done = subprocess.run(
+                [*self._inside(place), *command], capture_output=True, encoding="utf-8", errors="replace", timeout=limit,
+                env=host.environment(),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise NotInTime(
+                f"`{command[0]}` was still running after {limit:.0f} s.",
+                "It waits for something, or the machine is very busy.",
+                "Run the cell again.",
+            ) from error
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+
+# --- the room's functions
+
+
+def available() -> Available:
+    """Whether this machine allows namespaces, and has the programs."""
+    problem = host.problem()
+    if problem is not None:
+        return Available(False, problem.why, problem.mend)
+    return Available(True, "Linux namespaces are allowed here")
+
+
+def has_kubectl() -> bool:
+    """Whether a kubectl is here that an embedded cluster can be used with, without a download."""
+    try:
+        return _kubectl().exists()
+    except ToolMissing:
+        return False
+
+
+def connect(argument: str = "") -> EmbeddedCluster:
+    """The cluster of `LABS_NAME`, if it runs. ClusterGone where it does not."""
+    running = launch.find(_files())
+    if running is None or not home.kubeconfig().exists():
+        raise ClusterGone(
+            f"The cluster {home.cluster_name()} is not up.",
+            "It was not started yet, or it has ended: it does not outlive a restart of this machine.",
+            "`python -m labs up` starts it.",
+        )
+    return EmbeddedCluster(running, home.kubeconfig(), _kubectl())
+
+
+def up(argument: str, say: Say) -> Cluster:
+    """Starts the cluster where it does not run or does not answer. Two at the same moment: the second waits for the first."""
+    kubectl = tools.find("kubectl", say, versions.KUBECTL_OLDEST)
+    with alone(say, LOCK_LIMIT):
+        running = launch.find(_files())
+        cluster = EmbeddedCluster(running, home.kubeconfig(), kubectl) if running else None
+        if cluster is not None and not _answers(cluster):
+            say(f"Replacing the cluster {cluster.name}: it does not answer.")
+            launch.end(_files())
+            cluster = None
+        if cluster is None:
+            running = _started(say)
+            _keep(running)
+            return EmbeddedCluster(running, home.kubeconfig(), kubectl)
+        _keep(cluster.running)
+        _make_seats(cluster)
+    return cluster
+
+
+def status(argument: str = "") -> str:
+    """Whether the cluster runs and answers, its nodes, and how to end it."""
+    try:
+        cluster = connect(argument)
+        version = cluster.core().read_node(cluster.nodes[0].name).status.node_info.kubelet_version
+    except LabError as error:
+        return str(error)
+    except (ApiException, urllib3.exceptions.HTTPError, OSError):
+        return str(cluster.fault())
+    first = f"Cluster {cluster.name} (embedded, behaves as Kubernetes {version}) is up, process {cluster.running.pid}."
+    return standing(first, cluster.nodes, cluster.mapped)
+
+
+def down(argument: str, say: Say) -> None:
+    """Ends the cluster, and removes its kubeconfig."""
+    with alone(say, LOCK_LIMIT):
+        if launch.find(_files()) is not None:
+            say(f"Ending the cluster {home.cluster_name()}.")
+        launch.end(_files())
+        home.kubeconfig().unlink(missing_ok=True)
+
+
+# --- pieces
+
+
+def _kubectl() -> Path:
+    """The kubectl to use; it is not there yet where it would be downloaded. ToolMissing where KUBECTL_BIN is wrong."""
+    return tools.found_where("kubectl", versions.KUBECTL_OLDEST).path
+
+
+def _started(say: Say) -> launch.Running:
+    name = home.cluster_name()
+    say(f"Starting the cluster {name} (embedded: Linux namespaces, no container engine).")
+    try:
+        # The seats come with it: to ask for them by the API, the client would be imported first, which takes as long again.
+        return launch.start(_files(), _mapped(), os.environ.get("LABS_HOST_PORTS") == "any", _seat_pods())
+    except launch.NotStarted as error:
+        problem = host.problem()
+        raise NoProvider(
+            f"The embedded cluster {name} could not be started.",
+            problem.why if problem else error.why,
+            problem.mend if problem else f"{_files().log} tells more; `python -m labs doctor` looks at this machine.",
+        ) from error
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _keep(running: launch.Running) -> None:
+    """Writes the cluster's kubeconfig."""
+    try:
+        launch.write_private(home.kubeconfig(), _kubeconfig_text(running))
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> LabError:
+    return LabError(
+        f"The files of the cluster {home.cluster_name()} cannot be kept in {home.state()}.",
+        str(error),
+        "Make room there, or set LABS_HOME to another folder; then run this again.",
+    )
+
+
+def _mapped() -> list[int]:
+    """The node ports that this laptop shall reach: those of kindconfig.yaml."""
+    return [one["containerPort"] for node in kindconfig.read()["nodes"] for one in node.get("extraPortMappings") or []]
+
+
+def _answers(cluster: EmbeddedCluster) -> bool:
+    try:
+        cluster.core().read_namespace("default", _request_timeout=_ANSWERING)
+    except (ApiException, urllib3.exceptions.HTTPError, OSError):
+        return False
+    return True
+
+
+def _make_seats(cluster: EmbeddedCluster) -> None:
+    with cluster.answering("make the namespace of the course's own Pods"):
+        try:
+            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
+        except ApiException as error:
+            if error.status != 409:
+                raise
+    seats.ensure(cluster, seats.SYSTEM_NAMESPACE, [seats.node_pod(node.name) for node in cluster.nodes])
+
+
+def _seat_pods() -> list[dict[str, Any]]:
+    """The manifests of the Pods that requests from the nodes are made from."""
+    pods = [seats.node_pod(node.name) for node in AddressPlan(home.cluster_name()).nodes]
+    return [{**pod, "metadata": {**pod["metadata"], "namespace": seats.SYSTEM_NAMESPACE}} for pod in pods]
+
+
+def _kubeconfig_text(running: launch.Running) -> str:
+    """The kubeconfig, as JSON, which is YAML too."""
+    name = f"embedded-{running.name}"
+    authority = base64.b64encode(running.authority.encode()).decode("ascii")
+    server = {"server": f"https://127.0.0.1:{running.api}", "certificate-authority-data": authority}
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": server}],
+            "users": [{"name": name, "user": {"token": running.token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        },
+        indent=1,
+    )
+
+
+def _files() -> launch.Files:
+    return launch.Files(home.state(), home.cluster_name())

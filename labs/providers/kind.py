@@ -1,0 +1,330 @@
+"""The provider kind: makes, mends, finds and ends a kind cluster.
+
+The one file that imports pytest-kind (GPL-3.0-or-later, asked for) and so runs the program `kind`. It knows nothing of
+lessons, and leaves the seam's questions to kind_cluster.py.
+"""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import urllib3.exceptions
+import yaml
+from kubernetes.client.exceptions import ApiException
+from pytest_kind import KindCluster
+
+from labs import home, marker, seats, tools, versions
+from labs.cluster import Cluster
+from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
+from labs.providers import Available, containers, engine, kindconfig
+from labs.providers.exclusive import alone
+from labs.providers.kind_cluster import KindsCluster
+from labs.providers.standing import standing
+from labs.waiting import wait_while
+
+Say = Callable[[str], None]
+READY = "labs.ports/ready"  # on the namespace of the seats: `up` came to its end
+LOCK_LIMIT = 1200.0  # seconds for another `up` or `down`: an image may have to come first
+STARTING_LIMIT = 90.0  # seconds for a cluster that was stopped to answer again, with all nodes Ready
+
+
+class LabKind(KindCluster):  # type: ignore[misc]
+    """pytest-kind's cluster, with the programs, the image and the kubeconfig given instead of its own old defaults."""
+
+    def __init__(self, name: str, kubeconfig: Path, say: Say) -> None:
+        # Not super().__init__: it makes a folder `.pytest-kind` wherever we happen to be.
+        self.name = name
+        self.image = versions.node_image()
+        self.kubeconfig_path = kubeconfig
+        self.kind_path = tools.find("kind", say)
+        self.kubectl_path = tools.find("kubectl", say)
+
+    def export_kubeconfig(self) -> None:
+        """Writes the kubeconfig of a cluster that is there. Raises subprocess.CalledProcessError."""
+        self._kind("export", "kubeconfig", f"--name={self.name}", f"--kubeconfig={self.kubeconfig_path}")
+
+    def load_archive(self, path: str) -> None:
+        """Loads an image archive onto every node. Raises subprocess.CalledProcessError."""
+        self._kind("load", "image-archive", path, f"--name={self.name}")
+
+    def _kind(self, *arguments: str) -> None:
+        subprocess.run([str(self.kind_path), *arguments], check=True, capture_output=True, encoding="utf-8")
+
+
+# --- the room's functions
+
+
+def available() -> Available:
+    """Whether an engine of this machine answers."""
+    try:
+        found = engine.info()
+    except LabError as error:
+        return Available(False, f"{error.what} {error.why}", error.try_this)
+    if found.remote:
+        return Available(
+            False,
+            f"The container engine is on another machine ({found.host}): kind's addresses would be there, not here.",
+            "Unset DOCKER_HOST (or `docker context use default`) to use an engine of this machine.",
+        )
+    return Available(True, f"a container engine answers ({found.program} {found.version})")
+
+
+def connect(argument: str = "") -> KindsCluster:
+    """The cluster of `LABS_NAME`, if it is up. EngineDown; ClusterGone where it is not there or does not answer."""
+    name, kubeconfig = home.cluster_name(), home.kubeconfig()
+    found = containers.nodes(name)
+    if not found or not all(one.running for one in found) or not kubeconfig.exists():
+        raise ClusterGone(f"The cluster {name} is not up.", _why_not_up(found), "`python -m labs up` makes it so.")
+    cluster = KindsCluster(name, kubeconfig, tools.find("kubectl"), found)
+    with cluster.answering("read the namespace of the course's own Pods", "`python -m labs up` completes the cluster."):
+        if not _completed(cluster):
+            raise ClusterGone(
+                f"The cluster {name} is not complete.",
+                "Its making was interrupted, or another program made it.",
+                "`python -m labs up` completes it.",
+            )
+    return cluster
+
+
+def up(argument: str, say: Say) -> Cluster:
+    """Makes the cluster, or starts, completes, repairs or replaces the one that is there; says which.
+
+    Two at the same moment: the second waits for the first. Ctrl-C while it is made leaves no cluster.
+    """
+    usable = available()
+    if not usable.yes:
+        raise EngineDown("kind cannot make a cluster here.", usable.why, usable.mend)
+    with alone(say, LOCK_LIMIT):
+        kind = LabKind(home.cluster_name(), home.kubeconfig(), say)
+        if containers.nodes(kind.name) and not _revived(kind, say):
+            say(f"Replacing the cluster {kind.name}: it cannot be mended.")
+            _delete(kind)
+        if not containers.nodes(kind.name):
+            _create(kind, say)
+        cluster = KindsCluster(kind.name, kind.kubeconfig_path, kind.kubectl_path, containers.nodes(kind.name))
+        _check_mode(cluster)
+        _complete(cluster, kind, say)
+    return cluster
+
+
+def status(argument: str = "") -> str:
+    """Whether the cluster is there and answers, its nodes, and how to end it."""
+    try:
+        cluster = connect(argument)
+        version = cluster.core().read_node(cluster.nodes[0].name).status.node_info.kubelet_version
+    except LabError as error:
+        return str(error)
+    first = f"Cluster {cluster.name} (kind, Kubernetes {version}) is up."
+    return standing(first, cluster.nodes, cluster.mappings, versions.warning(version))
+
+
+def down(argument: str, say: Say) -> None:
+    """Deletes the cluster, its neighbour and its kubeconfig, whatever state they are in."""
+    with alone(say, LOCK_LIMIT):
+        name = home.cluster_name()
+        if containers.nodes(name):
+            say(f"Deleting the cluster {name}.")
+        _delete(LabKind(name, home.kubeconfig(), say))
+
+
+# --- making and mending
+
+
+def _create(kind: LabKind, say: Say) -> None:
+    config = kindconfig.fitted(kindconfig.read(), kindconfig.proxy_mode(), kindconfig.free_port)
+    for node in config["nodes"]:
+        for mapping in node.get("extraPortMappings") or []:
+            if mapping["hostPort"] != mapping["containerPort"]:
+                say(f"Node port {mapping['containerPort']} will answer on this laptop's port {mapping['hostPort']}.")
+    kind.kubeconfig_path.unlink(missing_ok=True)
+    path = home.state() / f"{kind.name}.kindconfig.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    if not containers.image_here(kind.image):
+        say(f"The node image {kind.image.partition('@')[0]} is not here yet: kind pulls it first (about 400 MB).")
+    try:
+        kind.create(path)
+    except subprocess.CalledProcessError as error:
+        _delete(kind)
+        raise LabError(
+            f"kind could not make the cluster {kind.name}.",
+            f"`kind create cluster` ended with exit code {error.returncode}; its words are above.",
+            "`python -m labs doctor` looks for the usual causes (image, memory, inotify limits, ports).",
+        ) from error
+    except BaseException:
+        say(f"Stopped; removing what there is of the cluster {kind.name}.")
+        _delete(kind)
+        raise
+
+
+def _revived(kind: LabKind, say: Say) -> bool:
+    """Whether the cluster that is there answers with all its nodes Ready, after what could be done for it."""
+    found = containers.nodes(kind.name)
+    stopped = [one.name for one in found if not one.running]
+    if stopped:
+        say(f"Starting the nodes of cluster {kind.name} again: {', '.join(stopped)}.")
+        if containers.start_nodes(stopped).code != 0:
+            return False
+    if len(found) != len(kindconfig.read()["nodes"]):
+        say(f"The cluster {kind.name} was left half made: {len(found)} of its nodes are there.")
+        return False
+    if not kind.kubeconfig_path.exists():
+        say("Its kubeconfig was lost; writing it again.")
+        try:
+            kind.export_kubeconfig()
+        except subprocess.CalledProcessError as error:
+            say(f"kind could not: {error.stderr.strip()}")
+            return False
+    cluster = KindsCluster(kind.name, kind.kubeconfig_path, kind.kubectl_path, containers.nodes(kind.name))
+    waiting = _nodes_wrong(cluster)
+    if waiting:
+        say(f"Waiting for the cluster {kind.name}: {waiting}.")
+        end = time.monotonic() + STARTING_LIMIT
+        while waiting and time.monotonic() < end:
+            time.sleep(0.5)
+            waiting = _nodes_wrong(cluster)
+    if waiting:
+        say(f"It did not come back: {waiting}.")
+    return not waiting
+
+
+def _nodes_wrong(cluster: KindsCluster) -> str:
+    """What keeps the cluster from being whole: the API, a node that is not Ready, an address that changed; or ""."""
+    try:
+        nodes = {node.metadata.name: node for node in cluster.core().list_node(_request_timeout=5).items}
+    except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+        return f"the API server does not answer yet ({type(error).__name__})"
+    for expected in cluster.nodes:
+        node = nodes.get(expected.name)
+        if node is None:
+            return f"node {expected.name} has not joined"
+        if not any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or []):
+            return f"node {expected.name} is not Ready"
+        addresses = [a.address for a in node.status.addresses or [] if a.type == "InternalIP"]
+        if expected.address not in addresses:
+            return f"node {expected.name} says {', '.join(addresses)}, but its address is now {expected.address}"
+    return ""
+
+
+def _complete(cluster: KindsCluster, kind: LabKind, say: Say) -> None:
+    """What a cluster of the course has besides: the workload image, the seats, the marker, the machine beside it."""
+    if _has_namespace(cluster) and _completed(cluster):
+        _make_seats(cluster)
+        return
+    _load_image(kind, cluster, say)  # first: the nodes become Ready meanwhile
+    _wait_nodes(cluster, say)
+    say("Starting the Pods that requests are made from.")
+    if not _has_namespace(cluster):
+        with cluster.answering("make the namespace of the course's own Pods"):
+            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
+    _make_seats(cluster)
+    _wait_dns(cluster)
+    with cluster.answering("note that the cluster is complete"):
+        cluster.core().patch_namespace(seats.SYSTEM_NAMESPACE, {"metadata": {"annotations": {READY: "yes"}}})
+
+
+def _check_mode(cluster: KindsCluster) -> None:
+    """BadInput where LABS_PROXY_MODE asks for another mode than this cluster was made with: it cannot be changed later."""
+    wish = kindconfig.proxy_mode()
+    if wish is None:
+        return
+    with cluster.answering("read kube-proxy's configuration"):
+        stored = cluster.core().read_namespaced_config_map("kube-proxy", "kube-system").data["config.conf"]
+    mode = yaml.safe_load(stored)["mode"] or "iptables"
+    if mode != wish:
+        raise BadInput(
+            f"The cluster {cluster.name} has kube-proxy in {mode} mode, and LABS_PROXY_MODE says {wish}.",
+            "The mode is set when a cluster is made.",
+            "`python -m labs down`, then `python -m labs up`; or unset LABS_PROXY_MODE.",
+        )
+
+
+def _make_seats(cluster: KindsCluster) -> None:
+    beside = containers.nodes(cluster.name)[0]
+    containers.ensure_neighbour(cluster.name, beside)
+    marker_pod, marker_service = marker.marker_manifests()
+    with cluster.answering("make the marker Service"):
+        try:
+            cluster.core().create_namespaced_service(seats.SYSTEM_NAMESPACE, marker_service)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+    pods = [marker_pod, *(seats.node_pod(node.name) for node in cluster.nodes)]
+    seats.ensure(cluster, seats.SYSTEM_NAMESPACE, pods, limit=300)
+
+
+def _has_namespace(cluster: Cluster) -> bool:
+    with cluster.answering("read the namespace of the course's own Pods"):
+        return any(one.metadata.name == seats.SYSTEM_NAMESPACE for one in cluster.core().list_namespace().items)
+
+
+def _completed(cluster: Cluster) -> bool:
+    try:
+        found = cluster.core().read_namespace(seats.SYSTEM_NAMESPACE)
+    except ApiException as error:
+        if error.status == 404:
+            return False
+        raise
+    return (found.metadata.annotations or {}).get(READY) == "yes"
+
+
+def _wait_nodes(cluster: KindsCluster, say: Say) -> None:
+    say("Waiting for the nodes to be Ready.")
+    late = f"The nodes were not Ready after {STARTING_LIMIT:.0f} s."
+    wait_while(
+        lambda: _nodes_wrong(cluster),
+        STARTING_LIMIT,
+        lambda wrong: NotInTime(late, wrong, "`python -m labs up` again; then `doctor`."),
+    )
+
+
+def _wait_dns(cluster: KindsCluster) -> None:
+    """Until a name can be asked for; a new cluster's CoreDNS starts last."""
+    with cluster.answering("read CoreDNS"):
+        pods = cluster.core().list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns").items
+    seats.wait_ready(cluster, "kube-system", [pod.metadata.name for pod in pods], STARTING_LIMIT)
+
+
+def _load_image(kind: LabKind, cluster: KindsCluster, say: Say) -> None:
+    """Brings the workload image onto the nodes from the engine, where that has it; else the nodes pull it themselves."""
+    image = versions.workload_image()
+    lacking = [node.name for node in cluster.nodes if not _node_has(node.name, image)]
+    if not lacking:
+        return
+    if not containers.image_here(image):
+        say(f"The nodes pull the image of the course's Pods, {image} (about 60 MB).")
+        return
+    say(f"Loading the image of the course's Pods onto the nodes: {image}.")
+    with tempfile.TemporaryDirectory() as folder:
+        archive = str(Path(folder) / "image.tar")
+        saved = containers.save_image(image, archive)
+        try:
+            if saved.code != 0:
+                raise subprocess.CalledProcessError(saved.code, "save", stderr=saved.err)
+            kind.load_archive(archive)
+        except subprocess.CalledProcessError as error:
+            say(f"That failed ({str(error.stderr).strip()}); the nodes will try to pull it.")
+
+
+def _node_has(node: str, image: str) -> bool:
+    listed = containers.execute(node, ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"])
+    return image in listed.out.split()
+
+
+def _delete(kind: LabKind) -> None:
+    """Removes the cluster and what belongs to it, in any state."""
+    containers.remove_neighbour(kind.name)
+    kind.delete()
+    kind.kubeconfig_path.unlink(missing_ok=True)
+    (home.state() / f"{kind.name}.kindconfig.yaml").unlink(missing_ok=True)
+
+
+# --- this machine's files
+
+
+def _why_not_up(found: list[containers.NodeContainer]) -> str:
+    if not found:
+        return "It was not made yet, or it was deleted."
+    stopped = [one.name for one in found if not one.running]
+    return f"Its nodes have stopped: {', '.join(stopped)}." if stopped else "Its kubeconfig is gone."

@@ -1,0 +1,183 @@
+"""A lesson on the cluster that `LABS_CLUSTER` and `LABS_NAME` pick, JupyterLab and Notebook 7, and a browser.
+
+Skipped, with the reason, where there is no cluster, no playwright or no chromium. Pictures go to test-dumps/, one of each page
+where a test failed among them.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+import labs
+from labs import progress
+from labs.deploy import Lesson
+from labs.errors import NoProvider, Refused
+from tests.browser.jupyter import FLAGS, App, Book, Server, browser_path, serving
+
+NAME = "05-all-four"
+Opens = Callable[..., Book]
+Closing = Callable[[Book, bool], None]
+FAILED = pytest.StashKey[bool]()  # of a test: whether it did, once it has run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Notes whether a test failed, for its fixtures, which end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def lesson() -> Iterator[Lesson]:
+    """The namespace that the widgets work in; emptied afterwards."""
+    try:
+        cluster = labs.connect()
+    except NoProvider as error:
+        pytest.skip(str(error))
+    made = Lesson(cluster, NAME, say=lambda _: None)
+    made.start()
+    yield made
+    made.reset()
+
+
+@pytest.fixture
+def ready(lesson: Lesson) -> Lesson:
+    """The lesson with the article's Pod and Service as they should be, whatever a test before has left."""
+    lesson.claim_article_addresses()  # a notebook that was run before may hold them
+    lesson.remove("Service", "productpage")  # whose ClusterIP may be another one, which cannot be changed
+    try:
+        lesson.apply("02-pod2", wait=False)  # it is there already, or missing
+    except Refused:  # another one is there
+        lesson.apply("02-pod2", anew=True, wait=False)
+    lesson.apply("07-service-nodeport-30066", wait=False)
+    lesson.wait(["pod2"])
+    return lesson
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App], Server]]:
+    """A server of each kind, started when it is first asked for."""
+    made: dict[App, Server] = {}
+    with ExitStack() as stack:
+
+        def server(app: App) -> Server:
+            if app not in made:
+                folder = tmp_path_factory.mktemp(app)
+                made[app] = stack.enter_context(serving(app, folder))
+            return made[app]
+
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)")
+    path = browser_path()
+    if path is None:
+        pytest.skip("no chromium is on PATH")
+    with api.sync_playwright() as playwright:
+        shown = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield shown
+        shown.close()
+
+
+@contextmanager
+def progress_put_aside() -> Iterator[None]:
+    """No progress yet; what there was is put back afterwards."""
+    path = progress.file()
+    before = path.read_bytes() if path.exists() else None
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_bytes(before)
+
+
+@pytest.fixture
+def progress_anew() -> Iterator[None]:
+    """No progress yet, for one test."""
+    with progress_put_aside():
+        yield
+
+
+class Pages:
+    """Pages of one browser. One with JupyterLab can be made to load while another one is in use."""
+
+    def __init__(self, context: Any, servers: Callable[[App], Server]) -> None:
+        self._context = context
+        self._servers = servers
+        self._next: Any = None
+
+    def prepare(self) -> None:
+        """Begins to load the next page; for when there is time for it."""
+        if self._next is None:
+            self._next = self._context.new_page()
+            self._next.goto(self._servers("lab").empty(), wait_until="commit")
+
+    def opened(self, app: App, name: str) -> Book:
+        """A notebook of that server, on a page of its own."""
+        if app == "notebook":
+            page = self._context.new_page()
+        else:
+            self.prepare()
+            page, self._next = self._next, None
+        page.set_viewport_size({"width": 1400, "height": 2000})
+        book = Book(self._servers(app), name, page)
+        return book.open() if app == "notebook" else book.open_here()
+
+
+@pytest.fixture(scope="session")
+def pages(browser: Any, servers: Callable[[App], Server]) -> Iterator[Pages]:
+    """Where notebooks are opened."""
+    with browser.new_context() as context:
+        yield Pages(context, servers)
+
+
+@pytest.fixture(scope="session")
+def closing(servers: Callable[[App], Server]) -> Iterator[Closing]:
+    """Closes a page, of which it keeps a picture where something failed, and ends its kernel; does not wait for that."""
+    with ThreadPoolExecutor(4) as pool:
+
+        def close(book: Book, failed: bool) -> None:
+            if failed:
+                book.picture(f"page-{book.name.removesuffix('.ipynb')}")
+            book.page.close()
+            pool.submit(book.end_kernel)
+
+        yield close
+
+
+@pytest.fixture
+def opened(
+    progress_anew: None,
+    servers: Callable[[App], Server],
+    pages: Pages,
+    closing: Closing,
+    request: pytest.FixtureRequest,
+) -> Iterator[Opens]:
+    """Opens a notebook of these cells, and runs it. Its kernel is ended afterwards."""
+    books: list[Book] = []
+
+    def opens(*cells: str, app: App = "lab", run: bool = True) -> Book:
+        if app == "notebook":
+            pytest.importorskip("notebook", reason="Notebook 7 is not installed (requirements-dev.txt)")
+        name = f"{request.node.name.partition('[')[0]}-{app}-{len(books)}.ipynb"
+        servers(app).write(name, cells)
+        book = pages.opened(app, name)
+        books.append(book)
+        if run:
+            book.run_all()
+            assert book.failed() == []
+        pages.prepare()
+        return book
+
+    yield opens
+    for book in books:
+        closing(book, request.node.stash.get(FAILED, True))

@@ -1,0 +1,326 @@
+"""What can go wrong with a kind cluster, made to go wrong on a real one of this module's own.
+
+The tests stand in the order of a cluster's life and share it: each one leaves it up again.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labs import home, providers
+from labs.cluster import Address, Cluster, Ran
+from labs.deploy import Lesson
+from labs.errors import BadInput, ClusterGone, EngineDown, ImageMissing, LabError
+from labs.providers import containers, engine, kind
+from tests.faults.relay import Relay
+
+NAME = "ports-test-faults"
+SOCKET = Path("/var/run/docker.sock")
+
+pytestmark = pytest.mark.skipif(not kind.available().yes, reason=f"kind cannot run here: {kind.available().why}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A name and a home of this module's own; at the end nothing of it is left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABS_NAME", NAME)
+        patch.setenv("LABS_CLUSTER", "kind")
+        patch.setenv("LABS_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("LABS_HOST_PORTS", raising=False)
+        patch.delenv("LABS_PROXY_MODE", raising=False)
+        kind.down("", print)
+        yield
+        kind.down("", print)
+
+
+class Said(list[str]):
+    """What `up` and `down` said, to be searched."""
+
+    def __contains__(self, words: object) -> bool:
+        return any(str(words) in line for line in self)
+
+
+def up() -> tuple[Cluster, Said]:
+    said = Said()
+    return providers.up(said.append), said
+
+
+def ids() -> list[str]:
+    """The ids of the cluster's containers: the same ones mean the same cluster."""
+    listed = engine.ask("ps", "-aq", "--no-trunc", "--filter", f"label={containers.KIND_LABEL}={NAME}")
+    return sorted(listed.out.split())
+
+
+def answers(cluster: Cluster) -> Ran:
+    """What a Pod's curl gets from a Service, in a lesson started anew."""
+    lesson = Lesson(cluster, "99-faults")
+    lesson.start()
+    lesson.apply("02-pod2")
+    lesson.apply("07-service-nodeport-30066")
+    return cluster.exec(lesson.namespace, "client", ["curl", "-s", "--max-time", "5", "http://productpage:9999/hostname"])
+
+
+# --- before there is a cluster
+
+
+def test_nothing_is_left_of_an_up_that_was_interrupted() -> None:
+    """Fault: Ctrl-C (SIGINT to the whole group, as a terminal sends it) while kind makes the nodes."""
+    making = subprocess.Popen(
+        [sys.executable, "-m", "labs", "up"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True,
+        # A shell that started the tests in its background has them ignore SIGINT, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no threads have begun here)
+    )  # fmt: skip
+    assert making.stdout is not None
+    seen = ""
+    for line in making.stdout:
+        seen += line
+        if "Starting control-plane" in line:
+            os.killpg(making.pid, signal.SIGINT)
+            break
+    seen += making.stdout.read()
+    left = ids()
+    kind.down("", print)  # whatever was found: the next test starts from nothing
+    assert making.wait(120) == 130, seen
+    assert "Stopped; removing" in seen
+    assert left == []
+    assert not home.kubeconfig().exists()
+
+
+def test_an_image_that_cannot_be_had_is_told_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: KIND_NODE_IMAGE names an image that no registry has."""
+    monkeypatch.setenv("KIND_NODE_IMAGE", "localhost:1/nobody/node:v0")
+    with pytest.raises(LabError) as told:
+        providers.up(print)
+    assert "kind could not make the cluster" in told.value.what
+    assert "doctor" in told.value.try_this
+    assert ids() == []
+
+
+def test_an_engine_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Fault: DOCKER_HOST points to a socket that nobody listens on."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    for do in (lambda: providers.up(print), providers.connect, lambda: providers.down(print)):
+        with pytest.raises(EngineDown) as told:
+            do()
+        assert "Start it" in told.value.try_this
+
+
+def test_an_engine_of_another_machine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: a DOCKER_HOST on another address (of this machine, here: a relay), where 127.0.0.1 would be another."""
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        address = f"tcp://127.0.0.2:{listener.getsockname()[1]}"
+        monkeypatch.setenv("DOCKER_HOST", address)
+        monkeypatch.setattr(engine, "info", lambda: engine.Engine("docker", "1", address, 1, "2", "/"))
+        with pytest.raises(EngineDown) as told:
+            providers.up(print)
+    assert "another machine" in told.value.why
+    assert "DOCKER_HOST" in told.value.try_this
+
+
+def _told_as_nobody(do: Callable[[], object]) -> str:
+    """The error that an ordinary user gets: `do` in a forked process that has become nobody."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user to try this")
+
+    def become_and_do(answer: object) -> None:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            do()
+            answer.send("no error")  # type: ignore[attr-defined]
+        except LabError as error:
+            answer.send(f"{type(error).__name__}: {error}")  # type: ignore[attr-defined]
+
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=become_and_do, args=(there,))
+    child.start()
+    assert here.poll(30), "no answer"
+    told = str(here.recv())
+    child.join(10)
+    return told
+
+
+def test_no_permission_for_the_engine() -> None:
+    """Fault: an ordinary user who is not in the socket's group."""
+    told = _told_as_nobody(engine.info)
+    assert told.startswith("EngineDown: This user may not use the container engine.")
+    assert "usermod" in told
+
+
+def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: an ordinary user, whose home belongs to somebody else."""
+    told = _told_as_nobody(home.state)
+    assert "cannot keep its files" in told
+    assert "Set LABS_HOME" in told
+
+
+# --- a cluster's life
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Cluster:
+    """The cluster, made while something else has the host port 30066."""
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 30066))
+            taken.listen()
+        except OSError:
+            pass  # somebody else, another lesson perhaps, has it already: as good
+        made, said = up()
+    assert "will answer on this laptop's port" in said
+    return made
+
+
+def test_a_host_port_that_is_taken_is_replaced_by_another(cluster: Cluster) -> None:
+    """Fault: a listener on 127.0.0.1:30066 while the cluster is made."""
+    at = cluster.outside(30066)
+    assert isinstance(at, Address)
+    assert at.port != 30066
+    assert answers(cluster).out == "pod2"
+    asked = subprocess.run(
+        ["curl", "-s", "--noproxy", "*", "--max-time", "5", f"http://{at}/hostname"], capture_output=True, check=False
+    )
+    assert asked.stdout == b"pod2"
+
+
+def test_up_again_keeps_the_cluster(cluster: Cluster) -> None:
+    before = ids()
+    _, said = up()
+    assert ids() == before
+    assert said == []
+
+
+def test_another_proxy_mode_is_refused_for_a_cluster_that_is_there(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: LABS_PROXY_MODE asks for iptables after the cluster was made with the file's nftables."""
+    before = ids()
+    monkeypatch.setenv("LABS_PROXY_MODE", "iptables")
+    with pytest.raises(BadInput, match="labs down"):
+        providers.up(print)
+    assert ids() == before
+
+
+def test_a_lost_kubeconfig_is_written_again(cluster: Cluster) -> None:
+    """Fault: the kubeconfig is deleted."""
+    before = ids()
+    cluster.kubeconfig.unlink()
+    with pytest.raises(ClusterGone, match="kubeconfig is gone"):
+        providers.connect()
+    again, said = up()
+    assert ids() == before
+    assert "kubeconfig was lost" in said
+    assert again.kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert answers(again).out == "pod2"
+
+
+def test_lost_seats_are_made_again(cluster: Cluster) -> None:
+    """Fault: the course's own namespace is deleted, and so is the machine beside the nodes."""
+    before = ids()
+    cluster.kubectl("delete", "namespace", "labs-system")
+    containers.remove_neighbour(NAME)
+    with pytest.raises(ClusterGone, match="not complete"):
+        providers.connect()
+    again, _ = up()
+    assert ids() == before
+    ran = again.elsewhere(["true"])
+    assert isinstance(ran, Ran) and ran.code == 0
+    assert answers(again).out == "pod2"
+
+
+def test_an_image_that_no_node_can_have(cluster: Cluster) -> None:
+    """Fault: a Pod whose image no registry has."""
+    lesson = Lesson(cluster, "99-faults")
+    lesson.start()
+    [pod] = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lost"},
+              "spec": {"containers": [{"name": "lost", "image": "localhost:1/nobody:v0"}]}}]  # fmt: skip
+    with pytest.raises(ImageMissing) as told:
+        lesson.apply(pod, limit=60)
+    assert "LABS_MIRROR" in told.value.try_this
+    lesson.reset()
+
+
+def test_the_engine_stops_in_the_middle_of_a_lesson(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Fault: a relay to the engine's socket is killed and the nodes stop, as when Docker stops; then both come back."""
+    if not SOCKET.exists():
+        pytest.skip(f"no engine socket at {SOCKET} to relay to")
+    before = ids()
+    names = [one.name for one in containers.nodes(NAME)]
+    lesson = Lesson(cluster, "99-faults")
+    lesson.start()
+    relay = Relay(tmp_path / "engine.sock", SOCKET)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("DOCKER_HOST", f"unix://{relay.at}")
+            engine.ask("stop", "-t", "1", *names)
+            relay.kill()
+            with pytest.raises(EngineDown) as told:
+                lesson.apply("02-pod2")
+            assert "Start it" in told.value.try_this
+            with pytest.raises(EngineDown):
+                providers.connect()
+            relay.revive()
+            with pytest.raises(ClusterGone, match="has stopped"):
+                lesson.apply("02-pod2")
+    finally:
+        relay.kill()
+    again, said = up()
+    assert ids() == before
+    assert "Starting the nodes" in said
+    assert answers(again).out == "pod2"
+
+
+def test_nodes_that_come_back_with_each_others_addresses(cluster: Cluster) -> None:
+    """Fault: the nodes are stopped, and started in the other order, so that the engine gives them other addresses."""
+    old = {one.name: one.address for one in containers.nodes(NAME)}
+    first, second = sorted(old, key=lambda name: old[name])
+    engine.ask("stop", "-t", "1", first, second)
+    containers.start([second])
+    containers.start([first])
+    new = {one.name: one.address for one in containers.nodes(NAME)}
+    if new == old:
+        pytest.skip("this engine gave the nodes their old addresses back")
+    again, said = up()
+    assert {node.name: node.address for node in again.nodes} == {one.name: one.address for one in containers.nodes(NAME)}
+    assert said != []
+    assert answers(again).out == "pod2"
+
+
+def test_a_cluster_deleted_underneath_is_told_and_made_anew(cluster: Cluster) -> None:
+    """Fault: the node containers are removed while a lesson is open."""
+    gone = providers.connect()
+    lesson = Lesson(gone, "99-faults")
+    lesson.start()
+    engine.ask("rm", "-f", *ids())
+    with pytest.raises(ClusterGone, match="is gone"):
+        lesson.apply("02-pod2")
+    with pytest.raises(ClusterGone, match="is not up"):
+        providers.connect()
+
+
+def test_half_a_cluster_is_replaced() -> None:
+    """Fault: one of the two nodes is removed (here of a cluster made anew after the last test)."""
+    up()
+    worker = next(one.name for one in containers.nodes(NAME) if one.name.endswith("worker"))
+    engine.ask("rm", "-f", worker)
+    again, said = up()
+    assert "half made" in said
+    assert "Replacing" in said
+    assert answers(again).out == "pod2"
+
+
+def test_down_leaves_nothing_and_can_be_run_again() -> None:
+    said = Said()
+    providers.down(said.append)
+    assert ids() == []
+    assert engine.ask("ps", "-aq", "--filter", f"name={containers.neighbour_name(NAME)}").out == ""
+    assert not list(home.state().glob("*.kubeconfig"))
+    providers.down(said.append)

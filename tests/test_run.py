@@ -1,0 +1,104 @@
+"""tests.run: how steps are counted and summed up. Runs none of them."""
+
+from pathlib import Path
+
+import pytest
+
+from labs.providers import Available
+from tests import run
+from tests.run import Result, counted, summary
+
+XML = """<testsuites><testsuite>
+<testcase classname="tests.contract.test_a" name="test_one"/>
+<testcase classname="tests.contract.test_a" name="test_two"><failure message="no"/></testcase>
+<testcase classname="tests.contract.test_a" name="test_three"><skipped message="no nodes&#10; here"/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_a_report_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text(XML)
+    result = counted("contract", 1, tmp_path / "a.xml")
+    assert (result.ok, result.counts) == (False, "1 passed, 1 failed, 1 skipped")
+    assert result.skipped == (("tests.contract.test_a.test_three", "no nodes here"),)
+
+
+def test_a_run_without_a_report_has_failed(tmp_path: Path) -> None:
+    assert counted("contract", 0, tmp_path / "none.xml").ok is False
+
+
+def test_the_summary_ends_with_what_could_not_be_run() -> None:
+    skipped = (("tests.test_a.test_x", "no bash"), ("tests.test_b.test_y", "no bash"))
+    text = summary(
+        [
+            Result("unit tests", True, "9 passed", skipped=skipped),
+            Result("ruff", False),
+            Result("contract on kind, nftables", True, why="no engine answers"),
+        ]
+    )
+    run_part, _, missing = text.partition("What could not be run")
+    assert "ok      unit tests (9 passed)" in run_part
+    assert "FAILED  ruff" in run_part
+    assert "contract" not in run_part
+    assert "contract on kind, nftables: no engine answers" in missing
+    assert "tests.test_a.test_x [unit tests], tests.test_b.test_y [unit tests]: no bash" in missing
+
+
+def test_the_summary_says_so_when_all_was_run() -> None:
+    assert summary([Result("ruff", True)]).endswith("nothing: all of it was run")
+
+
+@pytest.mark.parametrize(("what", "code"), [("test", 0), ("contract", 1), ("notebooks", 1)])
+def test_without_an_engine_only_the_part_asked_for_by_name_fails(
+    what: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(run, "kind_usable", lambda: Available(False, "no engine answers.", "Start one."))
+    monkeypatch.setattr(run, "embedded_usable", lambda: Available(False, "namespaces are forbidden.", "Allow them."))
+    monkeypatch.setattr(run, "lint", lambda: [Result("ruff", True)])
+    monkeypatch.setattr(run, "unit", lambda: [Result("unit tests", True)])
+    assert run.main([what]) == code
+    assert "no engine answers. Start one." in capsys.readouterr().out
+
+
+def test_a_failed_step_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "REPORTS", tmp_path / "reports")
+    seen: list[str] = []
+    monkeypatch.setattr(run, "lint", lambda: [Result("ruff", False)])
+    monkeypatch.setattr(run, "unit", lambda: [Result("unit tests", True)])
+    monkeypatch.setattr(run, "on", lambda cluster, suites, keep: seen.append(cluster) or [Result(cluster, True)])
+    monkeypatch.setattr(run, "kind_usable", lambda: Available(False, "x"))
+    assert run.main(["test"]) == 1
+    assert seen == ["embedded", "nftables", "iptables"]
+
+
+def test_the_tests_cluster_is_not_the_learners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LABS_NAME", raising=False)
+    settings = run.cluster_environment("iptables")
+    assert settings["LABS_NAME"] == "ports-test-iptables"
+    assert settings["LABS_HOST_PORTS"] == "any"
+    assert settings["LABS_HOME"] == str(run.HOME)
+
+
+@pytest.mark.parametrize(
+    ("there", "keep", "up_fails", "ended"),
+    [(False, False, False, True), (True, False, False, False), (False, True, False, False), (False, False, True, True)],
+)
+def test_a_cluster_made_for_a_run_is_ended_and_no_other(
+    there: bool, keep: bool, up_fails: bool, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[str, ...]] = []
+
+    def module(*words: str, extra: dict[str, str]) -> int:
+        called.append(words)
+        return int(up_fails and words == ("labs", "up"))
+
+    monkeypatch.setattr(run, "kind_usable", lambda: Available(True, "an engine answers"))
+    monkeypatch.setattr(run.containers, "nodes", lambda name: ["a node"] if there else [])
+    monkeypatch.setattr(run, "module", module)
+
+    def suite(mode: str, extra: dict[str, str]) -> list[Result]:
+        return [Result(f"suite on {extra['LABS_NAME']}", True)]
+
+    results = run.on("iptables", [suite], keep)
+    assert (("labs", "down") in called) is ended
+    assert [result.ok for result in results] == [not up_fails]
