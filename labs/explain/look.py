@@ -127,7 +127,7 @@ def pod_of(
         labels=dict(pod.metadata.labels or {}),
         ip=pod.status.pod_ip or "",
         node=pod.spec.node_name or "",
-        phase=pod.status.phase or "",
+        phase=_phase(pod),
         ready=is_ready(pod),
         terminating=bool(pod.metadata.deletion_timestamp),
         targets=tuple(marker.target_number(port, pod) for port in ports),
@@ -143,6 +143,21 @@ def pod_of(
         probe_ports=tuple(_probe_ports(containers)),
         ours=is_ours(pod),
     )
+
+
+def _phase(pod: Any) -> str:
+    """A Pod's phase; of one whose containers have all ended for good, the one that kubelet tells a moment later.
+
+    In between it still says Running of a Pod in which nothing runs (getPhase in pkg/kubelet/kubelet_pods.go).
+    """
+    phase = pod.status.phase or ""
+    states = [one.state for one in pod.status.container_statuses or [] if one.state]
+    codes = [state.terminated.exit_code for state in states if state.terminated]
+    if phase != "Running" or len(codes) < len(pod.spec.containers) or pod.spec.restart_policy == "Always":
+        return phase
+    if not any(codes):
+        return "Succeeded"
+    return "Failed" if pod.spec.restart_policy == "Never" else phase
 
 
 def _running_containers(pod: Any) -> list[str]:
@@ -253,8 +268,6 @@ def _policies(cluster: Cluster, namespace: str, pods: list[Any]) -> tuple[Policy
             found = cluster.networking().list_namespaced_network_policy(namespace).items
         except ApiException as error:
             if error.status == 404:  # a cluster that does not serve them has none
-                return ()
-            if error.status == 404:  # the embedded cluster knows no such kind, so there are none
                 return ()
             if error.status != 403:
                 raise

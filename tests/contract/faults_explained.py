@@ -57,8 +57,8 @@ class Fault:
     """A state in which a request stops, and what the explanation owes for it.
 
     objects: what is applied. stops_at: the hop. says: words of the why. commands: how many of its mends are commands.
-    by_hand: for each described mend, what a learner applies who follows it. unready: Pods that never become Ready. port: the
-    one that is asked for.
+    by_hand: for each described mend, what a learner applies who follows it. unready: Pods that never become Ready: a
+    container of theirs does not run, or (by_probe) a readiness probe fails. port: the one that is asked for.
     """
 
     stops_at: str
@@ -67,6 +67,7 @@ class Fault:
     commands: int = 0
     by_hand: tuple[Manifest, ...] = ()
     unready: tuple[str, ...] = ()
+    by_probe: bool = False
     port: int | None = None
 
 
@@ -176,6 +177,7 @@ FAULTS = {
         1,
         (POD2,),
         unready=("pod2",),
+        by_probe=True,
     ),
     "no image": Fault(
         "Pod is Ready",

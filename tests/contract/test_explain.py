@@ -30,12 +30,13 @@ HERE = Path(labs.__file__).parent  # the commands name ../labs/manifests, as see
 @pytest.fixture
 def state(lesson: Lesson) -> Iterator[Callable[[Fault], None]]:
     """Brings the lesson into a fault's state, from whatever the test before has left there."""
-    yield lambda fault: restore(lesson, fault.objects, fault.unready)
-    restore(lesson, (), ())
+    yield lambda fault: restore(lesson, fault)
+    restore(lesson, Fault("", "", ()))
 
 
-def restore(lesson: Lesson, objects: tuple[Manifest, ...], unready: tuple[str, ...]) -> None:
-    """Makes these the lesson's only objects, and returns when all has taken effect."""
+def restore(lesson: Lesson, fault: Fault) -> None:
+    """Makes the fault's objects the lesson's only ones, and returns when all has taken effect."""
+    objects = fault.objects
     keep = {(one["kind"], one["metadata"]["name"]) for one in objects}
     policies = ",networkpolicies" if has_policies(lesson) else ""
     listing = lesson.kubectl("get", f"pods,services{policies}", "-l", f"!{ROLE}", "-o", "yaml")
@@ -50,10 +51,10 @@ def restore(lesson: Lesson, objects: tuple[Manifest, ...], unready: tuple[str, .
             assert done.code == 0, done.err
         else:
             put(lesson, one)
-    ready = [one["metadata"]["name"] for one in objects if one["kind"] == "Pod" and one["metadata"]["name"] not in unready]
-    lesson.wait(ready)
-    for name in unready:
-        until_it_fails(lesson, name)
+    pods = [one["metadata"]["name"] for one in objects if one["kind"] == "Pod"]
+    lesson.wait([name for name in pods if name not in fault.unready])
+    for name in fault.unready:
+        until_it_fails(lesson, name, fault.by_probe)
     lesson.cluster.settled()
 
 
@@ -79,21 +80,27 @@ def delete(lesson: Lesson, kind: str, name: str) -> None:
     assert done.code == 0, done.err
 
 
-def until_it_fails(lesson: Lesson, name: str) -> None:
-    """Returns when a failure shows that lasts: the Pod ended, a container is held back or has no image, a probe fails."""
-    pod = lesson.read("Pod", name)
-    assert pod is not None
-    # By its uid: the events of a Pod of the same name that was here before are still there.
-    unhealthy = f"involvedObject.uid={pod['metadata']['uid']},reason=Unhealthy"
+def until_it_fails(lesson: Lesson, name: str, by_probe: bool) -> None:
+    """Returns when a failure shows that lasts: a probe fails; or the Pod ended, a container is held back or has no image.
+
+    Only one of the two is waited for: of a process that has ended, probes fail too, while kubelet still calls it running.
+    """
     end = time.monotonic() + 90
     while time.monotonic() < end:
         pod = lesson.read("Pod", name)
         assert pod is not None
-        counts = lesson.kubectl("get", "events", "--field-selector", unhealthy, "-o", "jsonpath={.items[*].count}").out
-        if fails_for_good(pod) or any(int(count) >= 3 for count in counts.split()):
+        if probe_fails(lesson, pod) if by_probe else fails_for_good(pod):
             return
         time.sleep(0.2)
     pytest.fail(f"{name} did not fail: {pod['status']}")
+
+
+def probe_fails(lesson: Lesson, pod: Manifest) -> bool:
+    """Whether kubelet has told three times and more that a probe failed."""
+    # By its uid: the events of a Pod of the same name that was here before are still there.
+    unhealthy = f"involvedObject.uid={pod['metadata']['uid']},reason=Unhealthy"
+    counts = lesson.kubectl("get", "events", "--field-selector", unhealthy, "-o", "jsonpath={.items[*].count}").out
+    return any(int(count) >= 3 for count in counts.split())
 
 
 def fails_for_good(pod: Manifest) -> bool:
