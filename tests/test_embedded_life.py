@@ -76,6 +76,10 @@ def phase(*wanted: str) -> Callable[[Any], bool]:
     return lambda pod: pod.status.phase in wanted
 
 
+def is_ready(pod: Any) -> bool:
+    return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])
+
+
 def run(core: Any, name: str, *command: str) -> str:
     """What a command says in a Pod."""
     return str(stream(core.connect_get_namespaced_pod_exec, name, "default", command=list(command), stdout=True, stderr=True))
@@ -148,6 +152,17 @@ def test_its_files_are_its_own(core: Any) -> None:
     assert run(core, "looks", "sh", "-c", "echo x > /tmp/x && cat /tmp/x") == "x\n"
     assert len(run(core, "looks", "sh", "-c", "ls -d /proc/[0-9]*").split()) <= 3  # sleep, sh, ls
     assert "Operation not permitted" in run(core, "looks", "ip", "link", "set", "eth0", "down")
+
+
+def test_what_agnhost_is_told_to_run_has_the_containers_environment(core: Any) -> None:
+    """Its /shell; agnhost itself is forked, and keeps its environment apart."""
+    server, port = ["netexec", "--udp-port=-1", "--http-port=9080"], 9080
+    probe = client.V1Probe(tcp_socket=client.V1TCPSocketAction(port=port), period_seconds=1)
+    env = [{"name": "ASKED", "value": "yes"}]
+    image = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+    until(make(core, "tells", image=image, args=server, env=env, readinessProbe=probe), is_ready)
+    url = f"http://127.0.0.1:{port}/shell?cmd=echo%20$ASKED%20in%20$HOSTNAME"
+    assert "yes in tells" in run(executor(core), "tells", "curl", "-gsS", "--noproxy", "*", url)
 
 
 def test_as_another_user(core: Any) -> None:

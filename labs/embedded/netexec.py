@@ -21,6 +21,13 @@ from urllib.parse import parse_qs, urlsplit
 
 _DIAL_LIMIT = 5.0  # seconds
 _STARTED = time.monotonic()
+_environment: Mapping[str, str] | None = None  # of what /shell runs; None: this process' own
+
+
+def run_in(environment: Mapping[str, str]) -> None:
+    """What /shell runs has this environment. (To put it into os.environ would write to 100 kB that all Pods share.)"""
+    global _environment  # noqa: PLW0603
+    _environment = environment
 
 
 class BadFlag(Exception):
@@ -276,7 +283,7 @@ def _redirect(request: Request, given: Mapping[str, str]) -> None:
 def _shell(request: Request, given: Mapping[str, str]) -> None:
     command = given.get("shellCommand") or given.get("cmd", "")
     log(f"GET /shell?cmd={command}")
-    done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment)
     output = {"output": done.stdout.decode("utf-8", "replace")} if done.stdout else {}
     if done.returncode:
         output["error"] = f"exit status {done.returncode}"

@@ -18,7 +18,7 @@ import sys
 import termios
 from typing import Any, NoReturn
 
-from labs.embedded import agnhost, kernel, sandbox
+from labs.embedded import agnhost, kernel, netexec, sandbox
 
 ROOM = 512  # bytes of this process' arguments, which become those of what runs without another program
 _MOST = 512  # processes of all Pods together; the machine itself must stay usable
@@ -222,7 +222,7 @@ def _run(spec: dict[str, Any], standard: list[int], tell: int) -> NoReturn:
 
 def _become(command: list[str], env: dict[str, str]) -> NoReturn:
     if command[0] in agnhost.NAMES:
-        os.environ.update(env)
+        netexec.run_in(env)
         kernel.show_arguments(command, ROOM)
         kernel.set_process_name("agnhost")
         os.close(3)  # it has begun
