@@ -22,6 +22,7 @@ from labs.errors import LabError
 from labs.providers import Available, containers, embedded, kind, kindconfig
 from tests import conformance as specs
 from tests import facts
+from tests.browser import jupyter
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "test-dumps" / "junit"
@@ -162,6 +163,8 @@ def conformance(mode: str, extra: Environment) -> list[Result]:
 
 def browser(mode: str, extra: Environment) -> list[Result]:
     """Explorer, path, predictions, an exercise and the course's notebooks in JupyterLab and Notebook 7, in a browser."""
+    if jupyter.browser_path() is None:
+        bring(["chromium"], "the browser tests")
     return [pytest("browser", "tests/browser", extra=extra)]
 
 
@@ -227,10 +230,16 @@ def kind_usable() -> Available:
 def embedded_usable() -> Available:
     """Whether the embedded cluster can run here. Its programs are installed where they are missing and we may."""
     lacking = host.packages()
-    if lacking and bootstrap.may_install():
-        print(f"Installing {', '.join(lacking)} with apt-get, for the embedded cluster.", flush=True)
-        print(bootstrap.install(lacking) or "Installed.", flush=True)
+    if lacking:
+        bring(lacking, "the embedded cluster")
     return embedded.available()
+
+
+def bring(packages: Sequence[str], purpose: str) -> None:
+    """Installs Debian packages where we may, and says so. Where they stay missing, the tests that need them say that."""
+    if bootstrap.may_install():
+        print(f"\nInstalling {', '.join(packages)} with apt-get, for {purpose}.", flush=True)
+        print(bootstrap.install(packages) or "Installed.", flush=True)
 
 
 def everything() -> list[Result]:

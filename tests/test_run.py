@@ -102,3 +102,16 @@ def test_a_cluster_made_for_a_run_is_ended_and_no_other(
     results = run.on("iptables", [suite], keep)
     assert (("labs", "down") in called) is ended
     assert [result.ok for result in results] == [not up_fails]
+
+
+@pytest.mark.parametrize(("there", "installed"), [(None, [["chromium"]]), ("/usr/bin/chromium", [])])
+def test_a_browser_is_installed_where_none_is_there(
+    there: str | None, installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(run.jupyter, "browser_path", lambda: there)
+    monkeypatch.setattr(run.bootstrap, "may_install", lambda: True)
+    monkeypatch.setattr(run.bootstrap, "install", lambda names: asked.append(list(names)) or "")
+    monkeypatch.setattr(run, "pytest", lambda step, *arguments, extra: Result(step, True))
+    assert run.browser("nftables", {}) == [Result("browser", True)]
+    assert asked == installed
