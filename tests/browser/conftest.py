@@ -20,6 +20,8 @@ from tests.browser.jupyter import FLAGS, App, Book, Server, browser_path, servin
 NAME = "05-all-four"
 Opens = Callable[..., Book]
 Closing = Callable[[Book, bool], None]
+Kept = dict[tuple[App, tuple[str, ...]], Book]
+SIZE = {"width": 1400, "height": 2000}  # of a page, in pixels
 FAILED = pytest.StashKey[bool]()  # of a test: whether it did, once it has run
 
 
@@ -128,7 +130,7 @@ class Pages:
         else:
             self.prepare()
             page, self._next = self._next, None
-        page.set_viewport_size({"width": 1400, "height": 2000})
+        page.set_viewport_size(SIZE)
         book = Book(self._servers(app), name, page)
         return book.open() if app == "notebook" else book.open_here()
 
@@ -154,30 +156,49 @@ def closing(servers: Callable[[App], Server]) -> Iterator[Closing]:
         yield close
 
 
+@pytest.fixture(scope="session")
+def kept(closing: Closing) -> Iterator[Kept]:
+    """Notebooks that a test has left open and well, for the next one that asks for the same cells: it runs them again, as a
+    learner does, and waits for no new page and kernel."""
+    books: Kept = {}
+    yield books
+    for book in books.values():
+        closing(book, False)
+
+
 @pytest.fixture
 def opened(
     progress_anew: None,
     servers: Callable[[App], Server],
     pages: Pages,
+    kept: Kept,
     closing: Closing,
     request: pytest.FixtureRequest,
 ) -> Iterator[Opens]:
-    """Opens a notebook of these cells, and runs it. Its kernel is ended afterwards."""
-    books: list[Book] = []
+    """Opens a notebook of these cells, or finds it open, and runs it."""
+    books: Kept = {}
 
-    def opens(*cells: str, app: App = "lab", run: bool = True) -> Book:
+    def opens(*cells: str, app: App = "lab") -> Book:
         if app == "notebook":
             pytest.importorskip("notebook", reason="Notebook 7 is not installed (requirements-dev.txt)")
-        name = f"{request.node.name.partition('[')[0]}-{app}-{len(books)}.ipynb"
-        servers(app).write(name, cells)
-        book = pages.opened(app, name)
-        books.append(book)
-        if run:
-            book.run_all()
-            assert book.failed() == []
+        book = kept.pop((app, cells), None)
+        if book is None:
+            name = f"{request.node.name.partition('[')[0]}-{app}-{len(books)}.ipynb"
+            servers(app).write(name, cells)
+            book = pages.opened(app, name)
+        else:
+            book.page.bring_to_front()
+            book.page.set_viewport_size(SIZE)
+        books[app, cells] = book
+        book.run_all()
+        assert book.failed() == []
         pages.prepare()
         return book
 
     yield opens
-    for book in books:
-        closing(book, request.node.stash.get(FAILED, True))
+    failed = request.node.stash.get(FAILED, True)
+    for asked, book in books.items():
+        if failed or book.ended:
+            closing(book, failed)
+        else:
+            kept[asked] = book

@@ -130,12 +130,13 @@ def _wait_for(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> 
 @dataclass
 class Book:
     """A notebook on a page. errors: what the page's console said as errors since its cells were run: before, there is only
-    Jupyter on the page."""
+    Jupyter on the page. ended: whether its kernel was."""
 
     server: Server
     name: str
     page: Any
     errors: list[str] = field(default_factory=list)
+    ended: bool = False
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(LIMIT)
@@ -233,6 +234,7 @@ class Book:
 
     def end_kernel(self) -> None:
         """Ends its kernel, as a shutdown of the machine would."""
+        self.ended = True
         for session in self.server.asked("/sessions"):
             if session["path"] == self.name:
                 self.server.asked(f"/sessions/{session['id']}", "DELETE")

@@ -6,7 +6,7 @@ import pytest
 
 from labs import progress
 from labs.deploy import Lesson
-from tests.browser.conftest import Opens
+from tests.browser.conftest import SIZE, Opens
 from tests.browser.jupyter import App, Book
 
 pytestmark = pytest.mark.usefixtures("ready")
@@ -74,7 +74,7 @@ def test_two_tabs_of_one_notebook_show_the_same(opened: Opens, browser: Any) -> 
     book = opened(*CELLS)
     chosen(book, CLUSTER_IP, "refused", "1 of 8 predicted")
     book.save()
-    other = Book(book.server, book.name, browser.new_page(viewport={"width": 1400, "height": 2000})).open()
+    other = Book(book.server, book.name, browser.new_page(viewport=SIZE)).open()
     try:
         said(other, "1 of 8 predicted")
         chosen(other, NODE, "answered", "2 of 8 predicted")
