@@ -244,6 +244,7 @@ def bring(packages: Sequence[str], purpose: str) -> None:
 
 def everything() -> list[Result]:
     """All that this machine can run. One cluster at a time: two need twice the memory."""
+    embedded_usable()  # brings its programs, which the unit tests use, too
     results = lint() + unit()
     results += on("embedded", [contract, notebooks, conformance], keep=False)
     results += on("nftables", [contract, notebooks, conformance, differential, browser], keep=False)
