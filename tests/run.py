@@ -8,6 +8,7 @@ Does not test anything itself.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -279,6 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=["test", "lint", "contract", "notebooks", "record", "facts", "clean"])
     parser.add_argument("--mode", choices=CLUSTERS, default="nftables", help="kind in that mode of kube-proxy; or embedded")
     given = parser.parse_args(arguments)
+    # Started in the background of a shell, it would ignore Ctrl-C, and with it all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
     ways: dict[str, Callable[[], list[Result]]] = {

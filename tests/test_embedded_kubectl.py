@@ -202,7 +202,10 @@ def test_exec_that_is_interrupted_leaves_no_process(
         running.stdin.write(given)
         running.stdin.flush()
         running.send_signal(signal.SIGINT)
-        running.wait(LIMIT)
+        try:
+            running.wait(LIMIT)
+        finally:
+            running.kill()  # or the end of this block would wait for it for ever
     waiting = asyncio.run_coroutine_threadsafe(embedded.runtime.started[0].wait(), embedded.loop)
     assert waiting.result(LIMIT) == 128 + 9
 
