@@ -18,6 +18,7 @@ from labs.cluster import Ran
 from labs.embedded import host, launch
 from labs.embedded.launch import Files, Running
 from labs.providers.embedded import EmbeddedCluster
+from labs.seats import is_ready
 
 PROBLEM = host.problem()
 pytestmark = pytest.mark.skipif(PROBLEM is not None, reason=PROBLEM.why if PROBLEM else "")
@@ -74,10 +75,6 @@ def main_of(pod: Any) -> Any:
 
 def phase(*wanted: str) -> Callable[[Any], bool]:
     return lambda pod: pod.status.phase in wanted
-
-
-def is_ready(pod: Any) -> bool:
-    return any(one.type == "Ready" and one.status == "True" for one in pod.status.conditions or [])
 
 
 def run(core: Any, name: str, *command: str) -> str:

@@ -25,7 +25,7 @@ _environment: Mapping[str, str] | None = None  # of what /shell runs; None: this
 
 
 def run_in(environment: Mapping[str, str]) -> None:
-    """What /shell runs has this environment. (To put it into os.environ would write to 100 kB that all Pods share.)"""
+    """What /shell runs has this environment. (To put it into os.environ would write to 250 kB that all Pods share.)"""
     global _environment  # noqa: PLW0603
     _environment = environment
 
