@@ -115,3 +115,14 @@ def test_a_browser_is_installed_where_none_is_there(
     monkeypatch.setattr(run, "pytest", lambda step, *arguments, extra: Result(step, True))
     assert run.browser("nftables", {}) == [Result("browser", True)]
     assert asked == installed
+
+
+def test_what_make_test_leaves_out_of_the_contract_are_the_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: dict[str, tuple[str, ...]] = {}
+    monkeypatch.setattr(run, "pytest", lambda step, *paths, extra: ran.setdefault(step, paths) and Result(step, True))
+    run.contract("iptables", {})
+    run.proofs("nftables", {})
+    folder, *left_out = ran["contract, iptables"]
+    assert folder == "tests/contract"
+    assert [one.removeprefix("--ignore=") for one in left_out] == list(ran["proofs, nftables"])
+    assert all((run.ROOT / one).exists() for one in ran["proofs, nftables"])

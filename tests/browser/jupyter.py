@@ -165,12 +165,12 @@ class Book:
         kernel = session["kernel"]
         return bool(session["path"] == self.name and kernel["connections"] and kernel["execution_state"] == "idle")
 
-    def until(self, true: Any, what: str, limit: float = LIMIT / 1000) -> None:
-        """Waits until something is true; limit in seconds."""
+    def until(self, true: Any, what: str, limit: float = LIMIT / 1000, every: float = 0.15) -> None:
+        """Waits until something is true; limit in seconds. every: seconds between two looks, which cost the page time."""
         end = time.monotonic() + limit
         while not true():
             assert time.monotonic() < end, f"{self.name}: not in time: {what}"
-            self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(every * 1000)
 
     def choose(self, menu: str, *items: str) -> None:
         """Chooses an item of the menu, by way of the menus in it; each by how its words begin."""
@@ -215,7 +215,7 @@ class Book:
         def done() -> bool:
             return self.ran_cells() == self.page.locator(PROMPTS).count() or self.page.locator(ERRORS).count() > 0
 
-        self.until(done, "every cell has run", RUN_LIMIT)
+        self.until(done, "every cell has run", RUN_LIMIT, every=0.4)
 
     def ran_cells(self) -> int:
         """How many code cells have run since."""
