@@ -117,9 +117,26 @@ def test_a_browser_is_installed_where_none_is_there(
     assert asked == installed
 
 
-def test_what_make_test_leaves_out_of_the_contract_are_the_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_are_tried_in_each_mode_and_the_proofs_once_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: dict[str, list[run.Suite]] = {}
+    monkeypatch.setattr(run, "embedded_usable", lambda: Available(True, "x"))
+    monkeypatch.setattr(run, "kind_usable", lambda: Available(False, "x"))
+    monkeypatch.setattr(run, "lint", list)
+    monkeypatch.setattr(run, "unit", list)
+    monkeypatch.setattr(run, "on", lambda cluster, suites, keep: where.setdefault(cluster, suites) and [])
+    run.everything()
+    assert all(run.contract in suites and run.notebooks in suites for suites in where.values())
+    assert [cluster for cluster, suites in where.items() if run.proofs in suites] == ["embedded", "nftables"]
+
+
+def test_what_the_contract_leaves_out_are_the_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: dict[str, tuple[str, ...]] = {}
-    monkeypatch.setattr(run, "pytest", lambda step, *paths, extra: ran.setdefault(step, paths) and Result(step, True))
+
+    def pytest_step(step: str, *paths: str, extra: dict[str, str]) -> Result:
+        ran[step] = paths
+        return Result(step, True)
+
+    monkeypatch.setattr(run, "pytest", pytest_step)
     run.contract("iptables", {})
     run.proofs("nftables", {})
     folder, *left_out = ran["contract, iptables"]

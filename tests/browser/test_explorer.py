@@ -22,7 +22,7 @@ def explorer(book: Book) -> Any:
 
 SAYS = """() => {
   const root = document.querySelector(".labs-explorer");
-  const texts = [...root.querySelectorAll("[role=status], .labs-aside, .labs-note, .labs-said")].map((one) => one.textContent);
+  const texts = [...root.querySelectorAll("[role=status], .labs-aside, .labs-note, .labs-said")].map((one) => one.innerText);
   return { busy: root.querySelector(".labs-is-busy") !== null, words: texts.join("|") };
 }"""
 
