@@ -5,7 +5,6 @@ lessons, and leaves the seam's questions to kind_cluster.py.
 """
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from labs import home, marker, seats, tools, versions
 from labs.cluster import Cluster
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
 from labs.providers import Available, containers, engine, kindconfig
+from labs.providers.archive import Archive, archive
 from labs.providers.exclusive import alone
 from labs.providers.kind_cluster import KindsCluster
 from labs.providers.standing import standing
@@ -96,16 +96,17 @@ def up(argument: str, say: Say) -> Cluster:
     usable = available()
     if not usable.yes:
         raise EngineDown("kind cannot make a cluster here.", usable.why, usable.mend)
-    with alone(say, LOCK_LIMIT):
+    with alone(say, LOCK_LIMIT), archive(versions.workload_image()) as image:
         kind = LabKind(home.cluster_name(), home.kubeconfig(), say)
         if containers.nodes(kind.name) and not _revived(kind, say):
             say(f"Replacing the cluster {kind.name}: it cannot be mended.")
             _delete(kind)
         if not containers.nodes(kind.name):
+            image.begin()  # kind waits for much, and meanwhile the engine can write it
             _create(kind, say)
         cluster = KindsCluster(kind.name, kind.kubeconfig_path, kind.kubectl_path, containers.nodes(kind.name))
         _check_mode(cluster)
-        _complete(cluster, kind, say)
+        _complete(cluster, kind, image, say)
     return cluster
 
 
@@ -207,17 +208,17 @@ def _nodes_wrong(cluster: KindsCluster) -> str:
     return ""
 
 
-def _complete(cluster: KindsCluster, kind: LabKind, say: Say) -> None:
+def _complete(cluster: KindsCluster, kind: LabKind, image: Archive, say: Say) -> None:
     """What a cluster of the course has besides: the workload image, the seats, the marker, the machine beside it."""
     if _has_namespace(cluster) and _completed(cluster):
+        _make_what_needs_no_image(cluster)
         _make_seats(cluster)
         return
-    _load_image(kind, cluster, say)  # first: the nodes become Ready meanwhile
+    beside = cluster.pool.submit(_make_what_needs_no_image, cluster)
+    _load_image(kind, cluster, image, say)  # before any Pod, which would begin with a failed pull; the nodes become Ready
+    beside.result()
     _wait_nodes(cluster, say)
     say("Starting the Pods that requests are made from.")
-    if not _has_namespace(cluster):
-        with cluster.answering("make the namespace of the course's own Pods"):
-            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
     _make_seats(cluster)
     _wait_dns(cluster)
     with cluster.answering("note that the cluster is complete"):
@@ -240,16 +241,22 @@ def _check_mode(cluster: KindsCluster) -> None:
         )
 
 
-def _make_seats(cluster: KindsCluster) -> None:
-    beside = containers.nodes(cluster.name)[0]
-    containers.ensure_neighbour(cluster.name, beside)
-    marker_pod, marker_service = marker.marker_manifests()
-    with cluster.answering("make the marker Service"):
+def _make_what_needs_no_image(cluster: KindsCluster) -> None:
+    """The machine beside the nodes, the namespace of the course's own Pods, and the marker Service in it."""
+    containers.ensure_neighbour(cluster.name, containers.nodes(cluster.name)[0])
+    core, (_, marker_service) = cluster.core(), marker.marker_manifests()
+    with cluster.answering("make the namespace of the course's own Pods"):
+        if not _has_namespace(cluster):
+            core.create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
         try:
-            cluster.core().create_namespaced_service(seats.SYSTEM_NAMESPACE, marker_service)
+            core.create_namespaced_service(seats.SYSTEM_NAMESPACE, marker_service)
         except ApiException as error:
             if error.status != 409:
                 raise
+
+
+def _make_seats(cluster: KindsCluster) -> None:
+    marker_pod, _ = marker.marker_manifests()
     pods = [marker_pod, *(seats.node_pod(node.name) for node in cluster.nodes)]
     seats.ensure(cluster, seats.SYSTEM_NAMESPACE, pods, limit=300)
 
@@ -286,25 +293,19 @@ def _wait_dns(cluster: KindsCluster) -> None:
     seats.wait_ready(cluster, "kube-system", [pod.metadata.name for pod in pods], STARTING_LIMIT)
 
 
-def _load_image(kind: LabKind, cluster: KindsCluster, say: Say) -> None:
+def _load_image(kind: LabKind, cluster: KindsCluster, image: Archive, say: Say) -> None:
     """Brings the workload image onto the nodes from the engine, where that has it; else the nodes pull it themselves."""
-    image = versions.workload_image()
-    lacking = [node.name for node in cluster.nodes if not _node_has(node.name, image)]
-    if not lacking:
+    if all(cluster.pool.map(lambda node: _node_has(node.name, image.image), cluster.nodes)):
         return
-    if not containers.image_here(image):
-        say(f"The nodes pull the image of the course's Pods, {image} (about 60 MB).")
-        return
-    say(f"Loading the image of the course's Pods onto the nodes: {image}.")
-    with tempfile.TemporaryDirectory() as folder:
-        archive = str(Path(folder) / "image.tar")
-        saved = containers.save_image(image, archive)
-        try:
-            if saved.code != 0:
-                raise subprocess.CalledProcessError(saved.code, "save", stderr=saved.err)
-            kind.load_archive(archive)
-        except subprocess.CalledProcessError as error:
-            say(f"That failed ({str(error.stderr).strip()}); the nodes will try to pull it.")
+    try:
+        path = image.ready()
+        if path is None:
+            say(f"The nodes pull the image of the course's Pods, {image.image} (about 60 MB).")
+            return
+        say(f"Loading the image of the course's Pods onto the nodes: {image.image}.")
+        kind.load_archive(str(path))
+    except subprocess.CalledProcessError as error:
+        say(f"That failed ({str(error.stderr).strip()}); the nodes will try to pull it.")
 
 
 def _node_has(node: str, image: str) -> bool:
