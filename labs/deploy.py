@@ -159,7 +159,8 @@ class Lesson:
                 except ApiException as error:
                     if error.status != 409:
                         raise
-            _wait_until(self._has_service_account, 30, f"the default ServiceAccount in {self.namespace}")
+            service_account = f"the default ServiceAccount in {self.namespace}"
+            _wait_until(lambda: seats.may_have_pods(self.cluster, self.namespace), 30, service_account)
 
     def _namespace_phase(self) -> str:
         try:
@@ -167,15 +168,6 @@ class Lesson:
         except ApiException as error:
             if error.status == 404:
                 return ""
-            raise
-
-    def _has_service_account(self) -> bool:
-        try:
-            self.cluster.core().read_namespaced_service_account("default", self.namespace)
-            return True
-        except ApiException as error:
-            if error.status == 404:
-                return False
             raise
 
     def claim_article_addresses(self) -> None:

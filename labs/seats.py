@@ -83,6 +83,17 @@ def ensure(cluster: Cluster, namespace: str, pods: list[dict[str, Any]], limit: 
     wait_ready(cluster, namespace, [pod["metadata"]["name"] for pod in pods], limit)
 
 
+def may_have_pods(cluster: Cluster, namespace: str) -> bool:
+    """Whether a new namespace has its default ServiceAccount; before that the API server refuses every Pod in it."""
+    try:
+        cluster.core().read_namespaced_service_account("default", namespace)
+        return True
+    except ApiException as error:
+        if error.status == 404:
+            return False
+        raise
+
+
 def create(core: Any, namespace: str, pod: dict[str, Any]) -> None:
     """Creates the Pod; another notebook that was quicker is welcome."""
     try:

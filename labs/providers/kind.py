@@ -17,8 +17,7 @@ from pytest_kind import KindCluster
 from labs import home, marker, seats, tools, versions
 from labs.cluster import Cluster
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
-from labs.providers import Available, containers, engine, kindconfig
-from labs.providers.archive import Archive, archive
+from labs.providers import Available, containers, engine, kindconfig, loading
 from labs.providers.exclusive import alone
 from labs.providers.kind_cluster import KindsCluster
 from labs.providers.standing import standing
@@ -96,17 +95,16 @@ def up(argument: str, say: Say) -> Cluster:
     usable = available()
     if not usable.yes:
         raise EngineDown("kind cannot make a cluster here.", usable.why, usable.mend)
-    with alone(say, LOCK_LIMIT), archive(versions.workload_image()) as image:
+    with alone(say, LOCK_LIMIT):
         kind = LabKind(home.cluster_name(), home.kubeconfig(), say)
         if containers.nodes(kind.name) and not _revived(kind, say):
             say(f"Replacing the cluster {kind.name}: it cannot be mended.")
             _delete(kind)
         if not containers.nodes(kind.name):
-            image.begin()  # kind waits for much, and meanwhile the engine can write it
             _create(kind, say)
         cluster = KindsCluster(kind.name, kind.kubeconfig_path, kind.kubectl_path, containers.nodes(kind.name))
         _check_mode(cluster)
-        _complete(cluster, kind, image, say)
+        _complete(cluster, kind, say)
     return cluster
 
 
@@ -144,19 +142,21 @@ def _create(kind: LabKind, say: Say) -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     if not containers.image_here(kind.image):
         say(f"The node image {kind.image.partition('@')[0]} is not here yet: kind pulls it first (about 400 MB).")
-    try:
-        kind.create(path)
-    except subprocess.CalledProcessError as error:
-        _delete(kind)
-        raise LabError(
-            f"kind could not make the cluster {kind.name}.",
-            f"`kind create cluster` ended with exit code {error.returncode}; its words are above.",
-            "`python -m labs doctor` looks for the usual causes (image, memory, inotify limits, ports).",
-        ) from error
-    except BaseException:
-        say(f"Stopped; removing what there is of the cluster {kind.name}.")
-        _delete(kind)
-        raise
+    image = versions.workload_image()
+    with loading.loaded_early(kind.name, len(config["nodes"]), image, kind.load_archive):
+        try:
+            kind.create(path)
+        except subprocess.CalledProcessError as error:
+            _delete(kind)  # which ends the loading, too
+            raise LabError(
+                f"kind could not make the cluster {kind.name}.",
+                f"`kind create cluster` ended with exit code {error.returncode}; its words are above.",
+                "`python -m labs doctor` looks for the usual causes (image, memory, inotify limits, ports).",
+            ) from error
+        except BaseException:
+            say(f"Stopped; removing what there is of the cluster {kind.name}.")
+            _delete(kind)
+            raise
 
 
 def _revived(kind: LabKind, say: Say) -> bool:
@@ -208,16 +208,17 @@ def _nodes_wrong(cluster: KindsCluster) -> str:
     return ""
 
 
-def _complete(cluster: KindsCluster, kind: LabKind, image: Archive, say: Say) -> None:
+def _complete(cluster: KindsCluster, kind: LabKind, say: Say) -> None:
     """What a cluster of the course has besides: the workload image, the seats, the marker, the machine beside it."""
     if _has_namespace(cluster) and _completed(cluster):
         _make_what_needs_no_image(cluster)
         _make_seats(cluster)
         return
     beside = cluster.pool.submit(_make_what_needs_no_image, cluster)
-    _load_image(kind, cluster, image, say)  # before any Pod, which would begin with a failed pull; the nodes become Ready
-    beside.result()
+    # Before any Pod, or it would begin with a failed pull and the wait after that.
+    loading.load([node.name for node in cluster.nodes], versions.workload_image(), kind.load_archive, say)
     _wait_nodes(cluster, say)
+    beside.result()
     say("Starting the Pods that requests are made from.")
     _make_seats(cluster)
     _wait_dns(cluster)
@@ -243,7 +244,6 @@ def _check_mode(cluster: KindsCluster) -> None:
 
 def _make_what_needs_no_image(cluster: KindsCluster) -> None:
     """The machine beside the nodes, the namespace of the course's own Pods, and the marker Service in it."""
-    containers.ensure_neighbour(cluster.name, containers.nodes(cluster.name)[0])
     core, (_, marker_service) = cluster.core(), marker.marker_manifests()
     with cluster.answering("make the namespace of the course's own Pods"):
         if not _has_namespace(cluster):
@@ -253,11 +253,19 @@ def _make_what_needs_no_image(cluster: KindsCluster) -> None:
         except ApiException as error:
             if error.status != 409:
                 raise
+    containers.ensure_neighbour(cluster.name, containers.nodes(cluster.name)[0])
 
 
 def _make_seats(cluster: KindsCluster) -> None:
     marker_pod, _ = marker.marker_manifests()
     pods = [marker_pod, *(seats.node_pod(node.name) for node in cluster.nodes)]
+    late = NotInTime(
+        f"Namespace {seats.SYSTEM_NAMESPACE} had no ServiceAccount after {STARTING_LIMIT:.0f} s.",
+        "The controllers of the control plane have not acted yet; the machine may be very busy.",
+        "`python -m labs up` again; then `doctor`.",
+    )
+    with cluster.answering("read the default ServiceAccount"):
+        wait_while(lambda: not seats.may_have_pods(cluster, seats.SYSTEM_NAMESPACE), STARTING_LIMIT, lambda _: late)
     seats.ensure(cluster, seats.SYSTEM_NAMESPACE, pods, limit=300)
 
 
@@ -291,26 +299,6 @@ def _wait_dns(cluster: KindsCluster) -> None:
     with cluster.answering("read CoreDNS"):
         pods = cluster.core().list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns").items
     seats.wait_ready(cluster, "kube-system", [pod.metadata.name for pod in pods], STARTING_LIMIT)
-
-
-def _load_image(kind: LabKind, cluster: KindsCluster, image: Archive, say: Say) -> None:
-    """Brings the workload image onto the nodes from the engine, where that has it; else the nodes pull it themselves."""
-    if all(cluster.pool.map(lambda node: _node_has(node.name, image.image), cluster.nodes)):
-        return
-    try:
-        path = image.ready()
-        if path is None:
-            say(f"The nodes pull the image of the course's Pods, {image.image} (about 60 MB).")
-            return
-        say(f"Loading the image of the course's Pods onto the nodes: {image.image}.")
-        kind.load_archive(str(path))
-    except subprocess.CalledProcessError as error:
-        say(f"That failed ({str(error.stderr).strip()}); the nodes will try to pull it.")
-
-
-def _node_has(node: str, image: str) -> bool:
-    listed = containers.execute(node, ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"])
-    return image in listed.out.split()
 
 
 def _delete(kind: LabKind) -> None:
