@@ -172,6 +172,7 @@ def browser(mode: str, extra: Environment) -> list[Result]:
     """Explorer, path, predictions, an exercise and the course's notebooks in JupyterLab and Notebook 7, in a browser."""
     if jupyter.browser_path() is None:
         bring(["chromium"], "the browser tests")
+    module("labs", "reset", extra=extra)  # what suites before it have left runs on, and a browser needs the processors
     return [pytest("browser", "tests/browser", extra=extra)]
 
 

@@ -7,7 +7,7 @@ import pytest
 from labs import progress
 from labs.deploy import Lesson
 from tests.browser.conftest import SIZE, Opens
-from tests.browser.jupyter import App, Book
+from tests.browser.jupyter import Book
 
 pytestmark = pytest.mark.usefixtures("ready")
 CELLS = (
@@ -33,9 +33,14 @@ def said(book: Book, words: str) -> None:
     status(book).filter(has_text=words).wait_for()
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_predict_run_and_score(opened: Opens, lesson: Lesson, app: App) -> None:
-    book = opened(*CELLS, app=app)
+def test_predict_run_and_score(opened: Opens, lesson: Lesson) -> None:
+    book = opened(*CELLS)
+    predicted_and_scored(book, lesson)
+    assert book.errors == []
+
+
+def predicted_and_scored(book: Book, lesson: Lesson) -> None:
+    """Predicts two cells, one of them wrongly, runs, reads the score, and goes from the miss to the hop that explains it."""
     chosen(book, CLUSTER_IP, "answered", "1 of 8 predicted")
     field = book.page.get_by_label(NODE, exact=True)
     field.focus()
@@ -54,7 +59,6 @@ def test_predict_run_and_score(opened: Opens, lesson: Lesson, app: App) -> None:
     page.get_by_role("button", name="→ container").click()  # leads to the hop that explains it
     assert book.page.evaluate("document.activeElement.dataset.hop") == "container"
     assert "/proc/net/tcp" in page.locator(".labs-path-hand code").inner_text()
-    assert book.errors == []
 
 
 def test_a_restart_between_predict_and_run(opened: Opens) -> None:
