@@ -23,6 +23,7 @@ from kubernetes.stream.ws_client import ERROR_CHANNEL
 from websocket import WebSocketBadStatusException, WebSocketException
 
 from labs.errors import LabError, NotInTime, Refused
+from labs.shells import Late, Lost, Shells
 
 API_LIMIT = (3.0, 20.0)  # seconds: to connect, to answer
 
@@ -68,7 +69,7 @@ class Cluster(ABC):
     name: the provider's name for it. provider: "kind", "embedded" or "context". kubeconfig: a file of its own, 0600.
     kubectl_path: the kubectl that goes with it. nodes: sorted by name; empty where we may not list them.
     namespace: the one namespace that all lessons must share, where the cluster is borrowed; else None.
-    pool: threads for requests side by side.
+    pool: threads for requests side by side. shells: open where commands are run again and again.
     """
 
     provider: str
@@ -87,6 +88,7 @@ class Cluster(ABC):
         self.nodes = nodes
         self.namespace = namespace
         self._of_thread = threading.local()
+        self.shells = Shells()
         # For requests that wait for nothing in this pool themselves. Its threads keep their API clients: making one
         # (reading the kubeconfig, a TLS context, a connection) takes as long as a request.
         self.pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix=f"labs-{name}")
@@ -172,40 +174,57 @@ class Cluster(ABC):
     def exec(self, namespace: str, pod: str, command: Sequence[str], container: str | None = None, limit: float = 30.0) -> Ran:
         """Runs a command in a Pod's container, as `kubectl exec` does; the container may be left out where there is only one.
 
-        limit in seconds; Refused where there is no such Pod or container; NotInTime past the limit. An exec by the Python
-        client swaps its client's `request` method while it runs, so each thread has one client for execs alone.
+        limit in seconds; Refused where there is no such Pod or container; NotInTime past the limit.
         """
-        if not hasattr(self._of_thread, "exec"):
-            self._of_thread.exec = kubernetes_client.CoreV1Api(self._new_client())
-        options: dict[str, Any] = {"container": container} if container else {}
         with self.answering(f"run {command[0]} in Pod {pod}"):
-            session = stream(
-                self._of_thread.exec.connect_get_namespaced_pod_exec,
-                pod,
-                namespace,
-                command=list(command),
-                stdout=True,
-                stderr=True,
-                stdin=False,
-                tty=False,
-                _preload_content=False,
-                _request_timeout=API_LIMIT,
-                **options,
-            )
+            session = self._session(namespace, pod, command, container, stdin=False)
             try:
                 session.run_forever(timeout=limit)
                 if session.is_open():
-                    raise NotInTime(
-                        f"`{command[0]}` in Pod {pod} was still running after {limit:.0f} s.",
-                        "The command waits for something, or the machine is very busy.",
-                        "Run the cell again; if it happens twice, `python -m labs reset`.",
-                    )
+                    raise _still_running(command, pod, limit)
                 code, words = _end(session)
                 if code is None:
                     raise self.fault()
                 return Ran(code, session.read_stdout(timeout=0), session.read_stderr(timeout=0) + words)
             finally:
                 session.close()
+
+    def exec_in_shell(self, namespace: str, pod: str, command: Sequence[str], limit: float = 30.0) -> Ran:
+        """As `exec`, in a Pod of one container that has `sh` and is asked again and again: by a shell that stays open there.
+
+        Where that shell ends before the command does, as when the Pod is deleted, the command is run once more, by `exec`: it
+        must be one that does no harm when it is run twice.
+        """
+
+        def opened() -> Any:
+            with self.answering(f"run {command[0]} in Pod {pod}"):
+                return self._session(namespace, pod, ["sh"], None, stdin=True)
+
+        try:
+            return Ran(*self.shells.run((namespace, pod), opened, command, limit))
+        except Lost:
+            return self.exec(namespace, pod, command, limit=limit)
+        except Late:
+            raise _still_running(command, pod, limit) from None
+
+    def _session(self, namespace: str, pod: str, command: Sequence[str], container: str | None, stdin: bool) -> Any:
+        """An exec under way. One by the Python client swaps its client's `request` method while it begins, so each thread has
+        one client for execs alone."""
+        if not hasattr(self._of_thread, "exec"):
+            self._of_thread.exec = kubernetes_client.CoreV1Api(self._new_client())
+        return stream(
+            self._of_thread.exec.connect_get_namespaced_pod_exec,
+            pod,
+            namespace,
+            command=list(command),
+            stdout=True,
+            stderr=True,
+            stdin=stdin,
+            tty=False,
+            _preload_content=False,
+            _request_timeout=API_LIMIT,
+            **({"container": container} if container else {}),
+        )
 
     def kubectl(self, *arguments: str, stdin: str | None = None, limit: float = 60.0) -> Ran:
         """Runs this cluster's kubectl with this cluster's kubeconfig. Its exit code is for the caller to judge."""
@@ -219,6 +238,14 @@ class Cluster(ABC):
                 "Look at the objects it names with `kubectl get` and `kubectl describe`.",
             ) from error
         return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def _still_running(command: Sequence[str], pod: str, limit: float) -> NotInTime:
+    return NotInTime(
+        f"`{command[0]}` in Pod {pod} was still running after {limit:.0f} s.",
+        "The command waits for something, or the machine is very busy.",
+        "Run the cell again; if it happens twice, `python -m labs reset`.",
+    )
 
 
 @dataclass(frozen=True)

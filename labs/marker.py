@@ -54,7 +54,7 @@ def settle(
     def seen(lookout: tuple[str, str]) -> bool:
         left = max(1, round(end - time.monotonic()))
         command = ["sh", "-c", _LOOK, "sh", str(left), address]
-        return cluster.exec(*lookout, command, limit=left + 5).code == 0
+        return cluster.exec_in_shell(*lookout, command, limit=left + 5).code == 0
 
     blind = [pod for (_, pod), ok in zip(lookouts, cluster.pool.map(seen, lookouts), strict=True) if not ok]
     if blind:

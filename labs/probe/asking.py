@@ -304,14 +304,16 @@ def _run(lesson: Lesson, seat: Seat, command: list[str], limit: float) -> Ran | 
         return lesson.cluster.elsewhere(command, limit)
     if seat.place is Place.LAPTOP:
         return _here(command, limit)
-    try:
+    manifest = _manifest(lesson.cluster, seat)
+    if manifest is None:
         return lesson.cluster.exec(seat.namespace, seat.pod, command, seat.container or None, limit)
+    try:
+        return lesson.cluster.exec_in_shell(seat.namespace, seat.pod, command, limit)
     except Refused as refused:
-        manifest = _manifest(lesson.cluster, seat)
-        if manifest is None or refused.status not in (0, 404, 500):
+        if refused.status not in (0, 404, 500):
             raise
         seat_pods.ensure(lesson.cluster, seat.namespace, [manifest])
-        return lesson.cluster.exec(seat.namespace, seat.pod, command, seat.container or None, limit)
+        return lesson.cluster.exec_in_shell(seat.namespace, seat.pod, command, limit)
 
 
 def _manifest(cluster: Cluster, seat: Seat) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from labs.cluster import Address, Ran
 from labs.errors import ClusterGone, LabError
 from labs.providers import engine
+from labs.shells import LocalSession
 
 KIND_LABEL = "io.x-k8s.kind.cluster"  # kind puts it on its node containers
 
@@ -91,6 +92,11 @@ def execute(container: str, command: Sequence[str], limit: float = 30.0) -> Ran:
             "`python -m labs up` mends or makes the cluster anew.",
         )
     return done
+
+
+def shell(container: str) -> LocalSession:
+    """A shell in a container. Where that is not there or has stopped, the session ends at once."""
+    return LocalSession([engine.program(), "exec", "--interactive", container, "sh"])
 
 
 # --- the machine beside the nodes

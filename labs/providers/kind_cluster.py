@@ -8,8 +8,9 @@ from pathlib import Path
 
 from labs import marker, seats
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
-from labs.errors import ClusterGone, LabError
+from labs.errors import ClusterGone, LabError, NotInTime
 from labs.providers import containers, engine
+from labs.shells import Late, Lost
 
 API_PORT = 6443  # the API server's, inside the control plane's container
 
@@ -33,8 +34,21 @@ class KindsCluster(Cluster):
         )
 
     def elsewhere(self, command: Sequence[str], limit: float = 30.0) -> Ran | NotHere:
-        """Runs the command in a container beside the nodes' containers, on the same network."""
-        return containers.execute(containers.neighbour_name(self.name), command, limit)
+        """Runs the command in a container beside the nodes' containers, on the same network, by a shell that stays open there.
+
+        Where that shell is lost before the command ends, the command is run once more.
+        """
+        neighbour = containers.neighbour_name(self.name)
+        try:
+            return Ran(*self.shells.run(neighbour, lambda: containers.shell(neighbour), command, limit))
+        except Lost:
+            return containers.execute(neighbour, command, limit)
+        except Late:
+            raise NotInTime(
+                f"`{command[0]}` on another machine was still running after {limit:.0f} s.",
+                "The command waits for something, or the machine is very busy.",
+                "Run the cell again; if it happens twice, `python -m labs up`.",
+            ) from None
 
     def elsewhere_by_hand(self) -> tuple[str, ...]:
         """What to type before a command to run it on that machine."""

@@ -119,6 +119,34 @@ class TestExec:
         assert ran.code != 0
         assert "no-such-program" in ran.err
 
+    def test_a_shell_that_stays_open_leaves_the_same(self, lesson: Lesson) -> None:
+        """Code, stdout and stderr; and a command has nothing to read."""
+        for command in (["sh", "-c", "echo out; echo err >&2; exit 3"], ["printf", "%s\n", "it's $HOME", "Grüße"], ["cat"]):
+            ran = lesson.cluster.exec(lesson.namespace, seats.CLIENT, command)
+            assert lesson.cluster.exec_in_shell(lesson.namespace, seats.CLIENT, command) == ran
+
+    def test_a_shell_that_stays_open_is_one_process(self, lesson: Lesson) -> None:
+        """Each command is its child, or its child's."""
+        parent = ["sh", "-c", "cat /proc/$PPID/stat"]  # process, name, state, its parent
+        first, second = (lesson.cluster.exec_in_shell(lesson.namespace, seats.CLIENT, parent).out.split() for _ in "ab")
+        assert {first[0], first[3]} & {second[0], second[3]} - {"0"}
+
+    def test_a_shell_ends_with_its_pod_and_another_one_is_opened(self, lesson: Lesson) -> None:
+        """A learner may delete the Pod that requests are made from."""
+        where = lesson.namespace, "asked-again"
+        for _ in "ab":
+            seats.ensure(lesson.cluster, lesson.namespace, [seats.client_pod(where[1])])
+            assert lesson.cluster.exec_in_shell(*where, ["echo", "here"]) == Ran(0, "here\n", "")
+            seats.remove_pod(lesson.cluster, *where)
+        with pytest.raises(Refused, match="not found"):
+            lesson.cluster.exec_in_shell(*where, ["true"])
+
+    def test_a_command_in_a_shell_ends_at_its_limit(self, lesson: Lesson) -> None:
+        """And the next one is not kept from running."""
+        with pytest.raises(NotInTime, match="still running after 1 s"):
+            lesson.cluster.exec_in_shell(lesson.namespace, seats.CLIENT, ["sleep", "20"], limit=1)
+        assert lesson.cluster.exec_in_shell(lesson.namespace, seats.CLIENT, ["echo", "next"]).out == "next\n"
+
     def test_and_the_api_work_side_by_side(self, lesson: Lesson) -> None:
         """The Python client swaps its `request` method while an exec runs; one thread's exec must not hurt another's read."""
 
