@@ -19,6 +19,8 @@ from websocket import WebSocketException
 
 MOST_RUNS = 200  # of one shell: then it has cost next to nothing, and whatever it has gathered is let go
 IDLE_LIMIT = 60.0  # seconds unused: the laptop may have slept meanwhile, and a connection can be gone without a word
+# Seconds. To read stderr lets the Python client take in what comes for stdout meanwhile, which `update` would not wake for.
+LOOK_AGAIN = 0.02
 
 
 class Lost(Exception):
@@ -112,7 +114,7 @@ class Shell:
             left = end - time.monotonic()
             if left <= 0:
                 raise Late
-            self._session.update(timeout=left)
+            self._session.update(timeout=min(left, LOOK_AGAIN))
             out += self._session.read_stdout(timeout=0)
             err += self._session.read_stderr(timeout=0)
             done, errors = self._ended.search(out), err.partition(f"\x1e{self._mark}\x1e")

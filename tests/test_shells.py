@@ -1,5 +1,6 @@
 """Shells that stay open, tried with a real `sh` of this machine: what a command leaves, and what becomes of a lost one."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +62,41 @@ def test_a_command_has_nothing_to_read_and_changes_nothing_for_the_next(some: Sh
 def test_much_on_both_ways_out_is_read_whole(some: Shells, opener: Opener) -> None:
     both = "head -c 300000 /dev/zero | tr '\\0' o; head -c 300000 /dev/zero | tr '\\0' e >&2"
     assert some.run("here", opener, ["sh", "-c", both], LIMIT) == (0, "o" * 300_000, "e" * 300_000)
+
+
+class TakesInMore:
+    """A session as the Python client's: to read one stream, of which nothing is there, takes in what has come for both."""
+
+    def __init__(self) -> None:
+        self._coming: dict[str, str] = {}
+        self._here: dict[str, str] = {}
+
+    def is_open(self) -> bool:
+        return True
+
+    def write_stdin(self, data: str) -> None:
+        (mark,) = set(re.findall(r"[0-9a-f]{16}", data))
+        self._coming = {"out": f"found\x1e{mark} 0\x1e", "err": f"\x1e{mark}\x1e"}
+
+    def update(self, timeout: float) -> None:
+        assert timeout < 1, "it would wait for what is here already"
+
+    def read_stdout(self, timeout: float) -> str:
+        return self._here.pop("out", "")
+
+    def read_stderr(self, timeout: float) -> str:
+        self._here, self._coming = self._here | self._coming, {}
+        return self._here.pop("err", "")
+
+    def read_all(self) -> str:
+        return ""
+
+    def close(self, *, timeout: float) -> None:
+        pass
+
+
+def test_what_comes_while_the_other_stream_is_read_is_not_waited_for(some: Shells) -> None:
+    assert some.run("here", TakesInMore, ["find"], LIMIT) == (0, "found", "")
 
 
 def test_a_shell_that_has_ended_is_lost_and_the_next_command_gets_another(some: Shells, opener: Opener) -> None:
