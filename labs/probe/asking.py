@@ -28,8 +28,8 @@ AGAIN_LIMIT = 1.5  # seconds of the second try: a lost first packet is sent agai
 LAST_LIMIT = 3.0  # seconds for an answer where a connection was made: that is no lost packet, but a slow process
 HEAD_START = 0.15  # seconds of the first of two tries side by side: where all answers, it is done by then
 SIDE_LIMIT = 1.2  # seconds of the second of them: it holds a lost first packet, too, and asks the DNS by itself
-STARTING = 20.0  # seconds more for an exec to begin and end on a busy machine
-MOST_AT_ONCE = 24  # curls of one exec side by side
+STARTING = 20.0  # seconds more for a command to begin and end on a busy machine
+MOST_AT_ONCE = 24  # curls of one command side by side
 
 Question = tuple[Seat, Target]
 Found = dict[str, Route | None] | NotHere  # the route to each address that was looked up, or why none could be
@@ -217,7 +217,7 @@ def _begin(
     known: Mapping[Place, Found],
     names: Future[set[str]] | None = None,
 ) -> _Round:
-    """Begins to ask: one exec a seat, all seats side by side. names: of our Pods, where they are known or asked for already."""
+    """Begins to ask: one command a seat, all seats side by side. names: of our Pods, where they are asked for already."""
     numbers: dict[Seat, list[int]] = {}
     for number, (seat, _) in enumerate(asked):
         numbers.setdefault(seat, []).append(number)
