@@ -181,7 +181,7 @@ class Cluster(ABC):
             try:
                 session.run_forever(timeout=limit)
                 if session.is_open():
-                    raise _still_running(command, pod, limit)
+                    raise still_running(command, f"in Pod {pod}", limit)
                 code, words = _end(session)
                 if code is None:
                     raise self.fault()
@@ -205,7 +205,7 @@ class Cluster(ABC):
         except Lost:
             return self.exec(namespace, pod, command, limit=limit)
         except Late:
-            raise _still_running(command, pod, limit) from None
+            raise still_running(command, f"in Pod {pod}", limit) from None
 
     def _session(self, namespace: str, pod: str, command: Sequence[str], container: str | None, stdin: bool) -> Any:
         """An exec under way. One by the Python client swaps its client's `request` method while it begins, so each thread has
@@ -240,9 +240,10 @@ class Cluster(ABC):
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def _still_running(command: Sequence[str], pod: str, limit: float) -> NotInTime:
+def still_running(command: Sequence[str], where: str, limit: float) -> NotInTime:
+    """The error for a command whose time was over. where: as in "in Pod client". limit in seconds."""
     return NotInTime(
-        f"`{command[0]}` in Pod {pod} was still running after {limit:.0f} s.",
+        f"`{command[0]}` {where} was still running after {limit:.0f} s.",
         "The command waits for something, or the machine is very busy.",
         "Run the cell again; if it happens twice, `python -m labs reset`.",
     )

@@ -34,7 +34,7 @@ class Engine:
 
     def found(self, cluster: str) -> list[NodeContainer]:
         self.looked.set()
-        return [NodeContainer(name, "", True, "kind", "", {}) for name in self.nodes]
+        return [NodeContainer(name, "", True, "kind", "", {}) for name in list(self.nodes)]
 
     def execute(self, node: str, command: list[str]) -> Ran:
         return Ran(0, "\n".join(self.nodes[node]), "")
@@ -83,7 +83,7 @@ def test_a_cluster_that_was_not_made_is_waited_for_no_longer(engine: Engine) -> 
     assert not any(thread.name == "load-image" for thread in threading.enumerate())
 
 
-@pytest.mark.parametrize("fault", [EngineDown("", "", ""), subprocess.CalledProcessError(1, "kind")])
+@pytest.mark.parametrize("fault", [EngineDown("", "", ""), OSError("no room"), subprocess.CalledProcessError(1, "kind")])
 def test_what_fails_early_is_done_and_told_later(engine: Engine, fault: Exception) -> None:
     engine.nodes = {name: [] for name in NODES}
     said: list[str] = []

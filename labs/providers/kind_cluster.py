@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labs import marker, seats
-from labs.cluster import Address, Cluster, Node, NotHere, Ran
-from labs.errors import ClusterGone, LabError, NotInTime
+from labs.cluster import Address, Cluster, Node, NotHere, Ran, still_running
+from labs.errors import ClusterGone, LabError
 from labs.providers import containers, engine
 from labs.shells import Late, Lost
 
@@ -44,11 +44,7 @@ class KindsCluster(Cluster):
         except Lost:
             return containers.execute(neighbour, command, limit)
         except Late:
-            raise NotInTime(
-                f"`{command[0]}` on another machine was still running after {limit:.0f} s.",
-                "The command waits for something, or the machine is very busy.",
-                "Run the cell again; if it happens twice, `python -m labs up`.",
-            ) from None
+            raise still_running(command, "on another machine", limit) from None
 
     def elsewhere_by_hand(self) -> tuple[str, ...]:
         """What to type before a command to run it on that machine."""

@@ -48,7 +48,7 @@ def loaded_early(cluster: str, count: int, image: str, by: Load) -> Iterator[Non
                     if ended.wait(0.3):
                         return
                 by(path)
-        except (LabError, subprocess.CalledProcessError):
+        except (LabError, OSError, subprocess.CalledProcessError):  # OSError: no room for the archive
             return
 
     beside = threading.Thread(target=work, name="load-image")
