@@ -142,8 +142,7 @@ def _create(kind: LabKind, say: Say) -> None:
     path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     if not containers.image_here(kind.image):
         say(f"The node image {kind.image.partition('@')[0]} is not here yet: kind pulls it first (about 400 MB).")
-    image = versions.workload_image()
-    with loading.loaded_early(kind.name, len(config["nodes"]), image, kind.load_archive):
+    with loading.loaded_early(kind.name, versions.workload_image(), kind.load_archive):
         try:
             kind.create(path)
         except subprocess.CalledProcessError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from labs.errors import LabError
 from labs.providers import containers
 
+FIRST_OF_KUBEADM = "/etc/kubernetes/pki/ca.crt"  # what kubeadm writes first, on the control plane's node
 Load = Callable[[str], None]  # loads an archive, given its path, onto every node; raises subprocess.CalledProcessError
 
 
@@ -32,8 +33,8 @@ def load(nodes: Sequence[str], image: str, by: Load, say: Callable[[str], None])
 
 
 @contextmanager
-def loaded_early(cluster: str, count: int, image: str, by: Load) -> Iterator[None]:
-    """While somebody makes the cluster of so many nodes: loads the image as soon as these run, long before they are Ready.
+def loaded_early(cluster: str, image: str, by: Load) -> Iterator[None]:
+    """While somebody makes the cluster: loads the image as soon as kubeadm is at work, long before the nodes are Ready.
 
     Making nodes is waiting for the most part, so this costs little of it. What fails here is left to `load`, which tells.
     """
@@ -44,7 +45,7 @@ def loaded_early(cluster: str, count: int, image: str, by: Load) -> Iterator[Non
             if not containers.image_here(image):
                 return
             with _archive(image) as path:
-                while not _all_run(cluster, count):
+                while not _at_kubeadm(cluster):
                     if ended.wait(0.3):
                         return
                 by(path)
@@ -71,17 +72,13 @@ def _archive(image: str) -> Iterator[str]:
         yield path
 
 
-def _all_run(cluster: str, count: int) -> bool:
-    """Whether all nodes are there, and containerd answers on each."""
-    found = containers.nodes(cluster)
-    return len(found) == count and all(one.running and _images(one.name) is not None for one in found)
+def _at_kubeadm(cluster: str) -> bool:
+    """Whether kind has come as far as kubeadm: all nodes run then, and their containerd has its settings, for which kind
+    restarts it (kind/pkg/cluster/internal/create: create.go, actions/config/config.go)."""
+    nodes = [node.name for node in containers.nodes(cluster) if node.running]
+    return any(containers.execute(node, ["test", "-e", FIRST_OF_KUBEADM]).code == 0 for node in nodes)
 
 
 def _has(node: str, image: str) -> bool:
-    return image in (_images(node) or ())
-
-
-def _images(node: str) -> list[str] | None:
-    """The names of the images that the node has; None where its containerd does not answer."""
     listed = containers.execute(node, ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"])
-    return listed.out.split() if listed.code == 0 else None
+    return listed.code == 0 and image in listed.out.split()
