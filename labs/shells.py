@@ -131,7 +131,9 @@ class LocalSession:
 
     def __init__(self, command: Sequence[str]) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        # Out of our process group: a kernel that is to end waits for all of its group, and this one ends after us, as its
+        # stdin does (ipykernel/kernelbase.py, _progressively_terminate_all_children). Nor does an interrupt reach it.
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
         self._read: dict[str, bytes] = {"out": b"", "err": b""}
         self._selector = selectors.DefaultSelector()
         for name, stream in (("out", self._process.stdout), ("err", self._process.stderr)):

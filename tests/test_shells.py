@@ -1,11 +1,14 @@
 """Shells that stay open, tried with a real `sh` of this machine: what a command leaves, and what becomes of a lost one."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from labs import shells
 from labs.errors import LabError
@@ -155,3 +158,25 @@ def test_two_at_a_time_and_two_places_have_a_shell_each(some: Shells, opener: Op
         assert first.result() == (0, "waited\n", "")
     some.run("there", opener, ["true"], LIMIT)
     assert len(opener.made) == 3
+
+
+OPENS = """
+from labs.shells import LocalSession, Shells
+shells = Shells()
+shells.run("here", lambda: LocalSession(["sh", "-c", "sh; touch {0}"]), ["true"], 30)
+"""
+
+
+def test_a_kernel_that_has_a_shell_open_ends_at_once_and_takes_it_along(tmp_path: Path) -> None:
+    """Jupyter kills a kernel that has not ended 2.5 s after it was asked to; ipykernel waits 28 s for a child of its group."""
+    ended = tmp_path / "ended"
+    kernel, client = start_new_kernel(env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    try:
+        done = client.execute_interactive(OPENS.format(ended), timeout=LIMIT)
+        assert done["content"]["status"] == "ok" and not ended.exists()
+        client.shutdown()
+        kernel.provisioner.process.wait(20)
+        wait_while(lambda: not ended.exists(), LIMIT, lambda _: LabError("The shell was left behind.", "", ""))
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
