@@ -110,47 +110,40 @@ def progress_anew() -> Iterator[None]:
 
 
 class Pages:
-    """Pages of one browser. One with JupyterLab can be made to load while another one is in use."""
+    """Pages of one browser: each notebook is opened as a learner opens it, in a JupyterLab that shows others already."""
 
     def __init__(self, context: Any, servers: Callable[[App], Server]) -> None:
         self._context = context
         self._servers = servers
-        self._next: Any = None
-
-    def prepare(self) -> None:
-        """Begins to load the next page; for when there is time for it."""
-        if self._next is None:
-            self._next = self._context.new_page()
-            self._next.goto(self._servers("lab").empty(), wait_until="commit")
+        self._lab: Any = None
 
     def opened(self, app: App, name: str) -> Book:
-        """A notebook of that server, on a page of its own."""
+        """A notebook of that server."""
         if app == "notebook":
-            page = self._context.new_page()
-        else:
-            self.prepare()
-            page, self._next = self._next, None
-        page.set_viewport_size(SIZE)
-        book = Book(self._servers(app), name, page)
-        return book.open() if app == "notebook" else book.open_here()
+            return Book(self._servers(app), name, self._context.new_page()).open()
+        if self._lab is None or self._lab.is_closed():
+            self._lab = self._context.new_page()
+            self._lab.goto(self._servers(app).empty(), wait_until="commit")
+        return Book(self._servers(app), name, self._lab).open_here()
 
 
 @pytest.fixture(scope="session")
 def pages(browser: Any, servers: Callable[[App], Server]) -> Iterator[Pages]:
     """Where notebooks are opened."""
-    with browser.new_context() as context:
+    with browser.new_context(viewport=SIZE) as context:
         yield Pages(context, servers)
 
 
 @pytest.fixture(scope="session")
 def closing(servers: Callable[[App], Server]) -> Iterator[Closing]:
-    """Closes a page, of which it keeps a picture where something failed, and ends its kernel; does not wait for that."""
+    """Ends a notebook's kernel, and does not wait for that; where something failed, keeps a picture of the page and closes it,
+    as nobody knows what it is in."""
     with ThreadPoolExecutor(4) as pool:
 
         def close(book: Book, failed: bool) -> None:
             if failed:
                 book.picture(f"page-{book.name.removesuffix('.ipynb')}")
-            book.page.close()
+                book.page.close()
             pool.submit(book.end_kernel)
 
         yield close
@@ -159,7 +152,7 @@ def closing(servers: Callable[[App], Server]) -> Iterator[Closing]:
 @pytest.fixture(scope="session")
 def kept(closing: Closing) -> Iterator[Kept]:
     """Notebooks that a test has left open and well, for the next one that asks for the same cells: it runs them again, as a
-    learner does, and waits for no new page and kernel."""
+    learner does, and waits for no new kernel."""
     books: Kept = {}
     yield books
     for book in books.values():
@@ -182,17 +175,16 @@ def opened(
         if app == "notebook":
             pytest.importorskip("notebook", reason="Notebook 7 is not installed (requirements-dev.txt)")
         book = kept.pop((app, cells), None)
-        if book is None:
+        if book is None or book.page.is_closed():
             name = f"{request.node.name.partition('[')[0]}-{app}-{len(books)}.ipynb"
             servers(app).write(name, cells)
             book = pages.opened(app, name)
         else:
-            book.page.bring_to_front()
+            book.to_front()
             book.page.set_viewport_size(SIZE)
         books[app, cells] = book
         book.run_all()
         assert book.failed() == []
-        pages.prepare()
         return book
 
     yield opens

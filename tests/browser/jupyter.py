@@ -65,12 +65,17 @@ class Server:
     def _at(self, place: str) -> str:
         return f"http://127.0.0.1:{self.port}/{place}?token={self.token}"
 
-    def asked(self, path: str, method: str = "GET") -> Any:
+    def asked(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """What its API answers."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}?token={self.token}", method=method)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}?token={self.token}", data, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             text = answer.read()
             return json.loads(text) if text else None
+
+    def begin_kernel(self, name: str) -> None:
+        """Starts the kernel of one of its notebooks; who opens that one afterwards finds it."""
+        self.asked("/sessions", "POST", {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}})
 
     def write(self, name: str, cells: Sequence[str]) -> Path:
         """Makes a notebook of these code cells, without outputs."""
@@ -129,14 +134,17 @@ def _wait_for(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> 
 
 @dataclass
 class Book:
-    """A notebook on a page. errors: what the page's console said as errors since its cells were run: before, there is only
-    Jupyter on the page. ended: whether its kernel was."""
+    """A notebook on a page; in JupyterLab, beside others that are open there. ended: whether its kernel was.
+
+    errors: what the page's console said as errors since its cells were run: before, there is only Jupyter on the page.
+    """
 
     server: Server
     name: str
     page: Any
     errors: list[str] = field(default_factory=list)
     ended: bool = False
+    panel: Any = None  # where the page shows it, once it does
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(LIMIT)
@@ -157,9 +165,22 @@ class Book:
 
     def shown(self) -> "Book":
         """Waits until it is shown and its kernel listens; before that, JupyterLab would ask for one."""
-        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        panel = ".jp-NotebookPanel"
+        if self.server.app == "lab":
+            panel += f"[id='{self._tab().get_attribute('data-id')}']"
+        self.panel = self.page.locator(panel)
+        self.panel.locator(".jp-Cell").first.wait_for()
         self.until(lambda: any(self._listens(one) for one in self.server.asked("/sessions")), "its kernel listens")
         return self
+
+    def _tab(self) -> Any:
+        return self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=self.name)
+
+    def to_front(self) -> None:
+        """Shows it, where another page or another notebook was shown last."""
+        self.page.bring_to_front()
+        if self.server.app == "lab":
+            self._tab().click()
 
     def _listens(self, session: Any) -> bool:
         kernel = session["kernel"]
@@ -204,27 +225,32 @@ class Book:
     def _forget(self) -> None:
         """Takes what earlier runs have left from the page, so that nobody takes it for what this one brings."""
         self.errors.clear()
-        self.page.evaluate(
-            "document.querySelectorAll('.jp-OutputArea-output').forEach(old => old.remove());"
-            f"document.querySelectorAll('{PROMPTS}').forEach(old => {{ old.textContent = ''; }})"
+        self.panel.evaluate(
+            "panel => {"
+            "  panel.querySelectorAll('.jp-OutputArea-output').forEach(old => old.remove());"
+            f" panel.querySelectorAll('{PROMPTS}').forEach(old => {{ old.textContent = ''; }})"
+            "}"
         )
 
     def ran(self) -> None:
-        """Waits until every code cell has a number, or one an error, after which no other runs: that is for tests to ask."""
+        """Waits until all that will run has run."""
+        self.until(self.has_run, "every cell has run", RUN_LIMIT, every=0.4)
 
-        def done() -> bool:
-            return self.ran_cells() == self.page.locator(PROMPTS).count() or self.page.locator(ERRORS).count() > 0
+    def has_run(self) -> bool:
+        """Whether every code cell has a number, or one an error, after which no other runs: that is for tests to ask."""
+        return all(self._numbered()) or bool(self.failed())
 
-        self.until(done, "every cell has run", RUN_LIMIT, every=0.4)
+    def has_begun(self) -> bool:
+        """Whether a code cell has a number."""
+        return any(self._numbered())
 
-    def ran_cells(self) -> int:
-        """How many code cells have run since."""
+    def _numbered(self) -> list[bool]:
         # Their text, seen or not: a cell that is scrolled away has no inner text.
-        return sum(bool(re.search(r"\[\d+\]", one)) for one in self.page.locator(PROMPTS).all_text_contents())
+        return [re.search(r"\[\d+\]", one) is not None for one in self.panel.locator(PROMPTS).all_text_contents()]
 
     def failed(self) -> list[str]:
-        """The words of the cells that ended with an error."""
-        return list(self.page.locator(ERRORS).all_inner_texts())
+        """All that the cells printed that ended with an error."""
+        return list(self.panel.locator(f".jp-OutputArea:has(> .jp-OutputArea-child > {ERRORS})").all_inner_texts())
 
     def save(self) -> None:
         """Saves it; returns when the file on the disk has what the page has."""

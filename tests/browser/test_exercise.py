@@ -12,7 +12,7 @@ CELLS = (
 
 def test_an_exercise_from_break_to_green(opened: Opens) -> None:
     book = opened(*CELLS)
-    last = book.page.locator(".jp-CodeCell").last
+    last = book.panel.locator(".jp-CodeCell").last
     red = last.locator(".jp-OutputArea-output").inner_text()
     clicked(book, "targetPort", "9080")
     last.locator(".jp-InputArea-editor").click()

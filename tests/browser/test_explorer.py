@@ -15,13 +15,13 @@ CELLS = ("import labs", "explorer = labs.explorer()\nexplorer")
 
 def explorer(book: Book) -> Any:
     """The explorer, once nothing is under way in it."""
-    shown = book.page.locator(".labs-explorer:visible").first
+    shown = book.panel.locator(".labs-explorer:visible").first
     shown.locator(".labs-status:not(.labs-is-busy)").wait_for()
     return shown
 
 
-SAYS = """() => {
-  const root = document.querySelector(".labs-explorer");
+SAYS = """panel => {
+  const root = panel.querySelector(".labs-explorer");
   const texts = [...root.querySelectorAll("[role=status], .labs-aside, .labs-note, .labs-said")].map((one) => one.innerText);
   return { busy: root.querySelector(".labs-is-busy") !== null, words: texts.join("|") };
 }"""
@@ -30,11 +30,11 @@ SAYS = """() => {
 def after(book: Book, act: Any) -> Any:
     """Does something, and returns the explorer once it says something else than before, and nothing is under way."""
     explorer(book)
-    before = book.page.evaluate(SAYS)["words"]
+    before = book.panel.evaluate(SAYS)["words"]
     act()
 
     def done() -> bool:
-        now = book.page.evaluate(SAYS)
+        now = book.panel.evaluate(SAYS)
         return not now["busy"] and now["words"] != before
 
     book.until(done, "the explorer has done what was asked")

@@ -20,12 +20,12 @@ NODE = "nodeIP:nodePort from another machine"
 
 
 def status(book: Book) -> Any:
-    return book.page.locator(".labs-predict").get_by_role("status")
+    return book.panel.locator(".labs-predict").get_by_role("status")
 
 
 def chosen(book: Book, cell: str, outcome: str, count: str) -> None:
     """Chooses by mouse, and waits until the choice is kept."""
-    book.page.get_by_label(cell, exact=True).select_option(outcome)
+    book.panel.get_by_label(cell, exact=True).select_option(outcome)
     said(book, count)
 
 
@@ -42,16 +42,16 @@ def test_predict_run_and_score(opened: Opens, lesson: Lesson) -> None:
 def predicted_and_scored(book: Book, lesson: Lesson) -> None:
     """Predicts two cells, one of them wrongly, runs, reads the score, and goes from the miss to the hop that explains it."""
     chosen(book, CLUSTER_IP, "answered", "1 of 8 predicted")
-    field = book.page.get_by_label(NODE, exact=True)
+    field = book.panel.get_by_label(NODE, exact=True)
     field.focus()
     book.page.keyboard.type("ref")  # by keyboard: the first that begins so
     said(book, "2 of 8 predicted")
-    book.page.get_by_role("button", name="Run", exact=True).press("Enter")
+    book.panel.get_by_role("button", name="Run", exact=True).press("Enter")
     said(book, "1 of 2 right.")
     service = lesson.read("Service", "productpage")
     assert service is not None and service["spec"]["ports"][0]["targetPort"] == 9999
 
-    page = book.page.locator(".labs-predict")
+    page = book.panel.locator(".labs-predict")
     assert page.locator(".labs-predict-note.labs-good").inner_text() == "✓ refused"
     assert page.locator(".labs-predict-note.labs-bad").inner_text() == "✕ refused"
     (miss,) = page.locator(".labs-score li").all_inner_texts()
@@ -68,8 +68,8 @@ def test_a_restart_between_predict_and_run(opened: Opens) -> None:
     assert len(progress.read()) == before + 1, "it is on the disk before anything runs"
     book.restart_and_run_all()
     said(book, "1 of 8 predicted")
-    assert book.page.get_by_label(CLUSTER_IP, exact=True).input_value() == "refused"
-    book.page.get_by_role("button", name="Run", exact=True).click()
+    assert book.panel.get_by_label(CLUSTER_IP, exact=True).input_value() == "refused"
+    book.panel.get_by_role("button", name="Run", exact=True).click()
     said(book, "1 of 1 right.")
     assert progress.read()[-1].result["right"] == 1
 
@@ -83,8 +83,8 @@ def test_two_tabs_of_one_notebook_show_the_same(opened: Opens, browser: Any) -> 
         said(other, "1 of 8 predicted")
         chosen(other, NODE, "answered", "2 of 8 predicted")
         said(book, "2 of 8 predicted")
-        assert book.page.get_by_label(NODE, exact=True).input_value() == "answered"
-        other.page.get_by_role("button", name="Run", exact=True).click()
+        assert book.panel.get_by_label(NODE, exact=True).input_value() == "answered"
+        other.panel.get_by_role("button", name="Run", exact=True).click()
         said(book, "1 of 2 right.")
         said(other, "1 of 2 right.")
     finally:

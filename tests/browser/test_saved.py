@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("ready")
 
 def test_what_was_shown_last_is_kept(opened: Opens, browser: Any) -> None:
     book = opened(*CELLS)
-    copy = book.page.locator(".jp-Notebook [class*=labs-path-copy]")
+    copy = book.panel.locator(".jp-Notebook [class*=labs-path-copy]")
     assert copy.count() == 1 and not copy.is_visible(), "not beside the widget"
     clicked(book, "targetPort", "9999")
     book.save()

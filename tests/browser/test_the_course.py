@@ -6,6 +6,7 @@ These tests come last: the lessons leave three dozen Pods, whose probes are work
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ BESIDE = ("00-start-here", "01-container-port", "06-break-and-mend")
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a notebook. late: what was not in time. failed: its cells' errors. errors: the console's."""
+    """What became of a notebook. late: what was not in time. failed: its cells' errors. errors: the console's meanwhile."""
 
     late: str
     failed: list[str]
@@ -45,36 +46,36 @@ def course(
     closing: Closing,
     request: pytest.FixtureRequest,
 ) -> dict[str, Ran]:
-    """Runs the notebooks that are asked for, each on a page of its own, side by side where they can."""
+    """Runs the notebooks that are asked for, in one JupyterLab, side by side where they can."""
     beside, in_turn = apart(item.callspec.params["notebook"] for item in request.session.items if "course" in item.fixturenames)
+    for notebook in (*beside, *in_turn):
+        servers("lab").write(notebook.name, ["".join(cell["source"]) for cell in code_cells(notebook)])
     found: dict[str, Ran] = {}
 
-    def opened(notebook: Path) -> Book:
-        servers("lab").write(notebook.name, ["".join(cell["source"]) for cell in code_cells(notebook)])
-        return pages.opened("lab", notebook.name)
-
     def ended(book: Book) -> None:
+        book.to_front()
         late = in_time(book.ran)
-        ran = Ran(late, book.failed(), list(book.errors))
-        found[book.name.removesuffix(".ipynb")] = ran
-        closing(book, ran != WELL)
+        stem = book.name.removesuffix(".ipynb")
+        found[stem] = ran = Ran(late, book.failed(), list(book.errors))
+        if ran != WELL:
+            book.picture(f"page-{stem}")
 
     with progress_put_aside():
-        running = []
+        books = []
         for notebook in beside:
-            running.append(opened(notebook))
-            running[-1].begin_all()
-            in_time(lambda book=running[-1]: book.until(lambda: book.ran_cells() > 0, "its first cell has run"))
-        before = None
-        for notebook in in_turn:
-            book = opened(notebook)  # its kernel starts while the one before runs
-            if before is not None:
-                ended(before)
-            book.begin_all()
-            pages.prepare()
-            before = book
-        for book in filter(None, (before, *running)):
+            books.append(pages.opened("lab", notebook.name))
+            books[-1].begin_all()
+            in_time(lambda book=books[-1]: book.until(book.has_begun, "its first cell has run"))
+        for notebook, following in zip_longest(in_turn, in_turn[1:]):
+            books.append(pages.opened("lab", notebook.name))
+            books[-1].begin_all()
+            if following is not None:
+                servers("lab").begin_kernel(following.name)  # it starts while this one runs
+            ended(books[-1])
+        for book in books[: len(beside)]:
             ended(book)
+    for book in books:  # only now, as the page calls it an error
+        closing(book, False)
     return found
 
 
