@@ -108,8 +108,11 @@ class Cluster(ABC):
         """The Service rules in force on a node, as text (`nft list` or `iptables-save`)."""
 
     @abstractmethod
-    def settled(self, limit: float = 30.0) -> None:
-        """Returns when every node has acted on what was changed before the call; NotInTime after `limit` seconds."""
+    def settled(self, limit: float = 30.0, namespace: str | None = None) -> None:
+        """Returns when every node has acted on what was changed before the call; NotInTime after `limit` seconds.
+
+        namespace: where that was, which takes less looking; None: anywhere.
+        """
 
     # --- what a provider adds
 

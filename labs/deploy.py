@@ -201,7 +201,11 @@ class Lesson:
     def wait(self, pods: Iterable[str] = (), limit: float = 60.0) -> None:
         """Returns when these Pods are Ready and every node has acted on all that was changed before. limit in seconds."""
         seats.wait_ready(self.cluster, self.namespace, list(pods), limit)
-        self.cluster.settled()
+        self.settled()
+
+    def settled(self, limit: float = 30.0) -> None:
+        """Returns when every node has acted on what was changed in the namespace. limit in seconds; NotInTime past it."""
+        self.cluster.settled(limit, self.namespace)
 
     def remove(self, kind: str, name: str) -> None:
         """Deletes a Pod or a Service of the lesson, if it is there, and returns when it is gone. LabError if a stranger's."""

@@ -60,7 +60,7 @@ def break_it(lesson: Lesson, exercise: Exercise, begun: str) -> None:
     for name in pods:
         if name not in ready:
             await_pod(lesson, name, exercise.awaited[name])
-    lesson.cluster.settled()
+    lesson.settled()
 
 
 def _takes_article_addresses(exercise: Exercise) -> bool:

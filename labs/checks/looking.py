@@ -76,7 +76,7 @@ def asked(lesson: Lesson, exercise: Exercise) -> tuple[list[Answer], dict[str, f
     Returns after every node has acted on the last change. The facts are gathered while the requests are under way.
     """
     routes = probe.look_up_routes(lesson, _questions(lesson, exercise))
-    lesson.cluster.settled()
+    lesson.settled()
     with ThreadPoolExecutor(1, thread_name_prefix="check") as beside:
         asking = beside.submit(probe.ask_side_by_side, lesson, _questions(lesson, exercise), routes)
         found = gathered(lesson, exercise)

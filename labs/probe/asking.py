@@ -112,7 +112,7 @@ def ask_in_stages(
     asked = list(questions)
     if settle:
         routes = look_up_routes(lesson, asked)
-        lesson.cluster.settled()
+        lesson.settled()
     known = {place: looking.result() for place, looking in (routes or {}).items()}
     answers = _ask_all(lesson, asked, FIRST_LIMIT, known)
     yield list(answers)

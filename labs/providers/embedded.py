@@ -62,7 +62,7 @@ class EmbeddedCluster(Cluster):
         shown = self._there(node, _RULES, 30.0)
         return shown.out if shown.code == 0 else NotHere(f"node {node} shows no Service rules: {shown.err.strip()}")
 
-    def settled(self, limit: float = 30.0) -> None:
+    def settled(self, limit: float = 30.0, namespace: str | None = None) -> None:
         """The cluster's own process knows: it writes the rules of all nodes."""
         with self.answering("wait until the nodes have acted"):
             try:

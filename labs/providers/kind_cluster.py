@@ -59,10 +59,10 @@ class KindsCluster(Cluster):
         lines = [line for line in saved.out.splitlines() if "KUBE-" in line]
         return "\n".join(lines) + "\n" if lines else NotHere(f"node {node} shows no Service rules: {saved.err or table.err}")
 
-    def settled(self, limit: float = 30.0) -> None:
+    def settled(self, limit: float = 30.0, namespace: str | None = None) -> None:
         """A marker Service, changed now and then seen from every node (labs/marker.py)."""
         lookouts = [(seats.SYSTEM_NAMESPACE, seats.node_pod_name(node.name)) for node in self.nodes]
-        marker.settle(self, seats.SYSTEM_NAMESPACE, None, lookouts, limit)
+        marker.settle(self, seats.SYSTEM_NAMESPACE, namespace, lookouts, limit)
 
     def fault(self) -> LabError:
         """The engine stopped, the cluster was deleted, its nodes stopped, or the API server is busy."""

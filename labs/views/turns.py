@@ -343,7 +343,7 @@ class Turns:
         turn, lesson, service = self._turn, self.lesson, self._names["Service"]
         self._show(stage=Stage.ASKING, stale=RESULTS)
         routes = probe.look_up_routes(lesson, probe.questions(lesson, service))
-        lesson.cluster.settled()
+        lesson.settled()
         self._lap("settled")
         gathered = self._beside(gather, lesson, service, ())
         described: Future[Any] | None = None  # begun when the answers are there: kubectl would take their processor time

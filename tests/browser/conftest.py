@@ -5,7 +5,6 @@ where a test failed among them.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.browser.jupyter import FLAGS, App, Book, Server, browser_path, servin
 
 NAME = "05-all-four"
 Opens = Callable[..., Book]
-Closing = Callable[[Book, bool], None]
 Kept = dict[tuple[App, tuple[str, ...]], Book]
 SIZE = {"width": 1400, "height": 2000}  # of a page, in pixels
 FAILED = pytest.StashKey[bool]()  # of a test: whether it did, once it has run
@@ -135,28 +133,10 @@ def pages(browser: Any, servers: Callable[[App], Server]) -> Iterator[Pages]:
 
 
 @pytest.fixture(scope="session")
-def closing(servers: Callable[[App], Server]) -> Iterator[Closing]:
-    """Ends a notebook's kernel, and does not wait for that; where something failed, keeps a picture of the page and closes it,
-    as nobody knows what it is in."""
-    with ThreadPoolExecutor(4) as pool:
-
-        def close(book: Book, failed: bool) -> None:
-            if failed:
-                book.picture(f"page-{book.name.removesuffix('.ipynb')}")
-                book.page.close()
-            pool.submit(book.end_kernel)
-
-        yield close
-
-
-@pytest.fixture(scope="session")
-def kept(closing: Closing) -> Iterator[Kept]:
+def kept() -> Kept:
     """Notebooks that a test has left open and well, for the next one that asks for the same cells: it runs them again, as a
-    learner does, and waits for no new kernel."""
-    books: Kept = {}
-    yield books
-    for book in books.values():
-        closing(book, False)
+    learner does, and waits for no new kernel. Its server ends them."""
+    return {}
 
 
 @pytest.fixture
@@ -165,7 +145,6 @@ def opened(
     servers: Callable[[App], Server],
     pages: Pages,
     kept: Kept,
-    closing: Closing,
     request: pytest.FixtureRequest,
 ) -> Iterator[Opens]:
     """Opens a notebook of these cells, or finds it open, and runs it."""
@@ -190,7 +169,8 @@ def opened(
     yield opens
     failed = request.node.stash.get(FAILED, True)
     for asked, book in books.items():
-        if failed or book.ended:
-            closing(book, failed)
-        else:
+        if failed:
+            book.picture(f"page-{book.name.removesuffix('.ipynb')}")
+            book.page.close()  # nobody knows what it is in
+        elif not book.ended:
             kept[asked] = book

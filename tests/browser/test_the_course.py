@@ -13,7 +13,7 @@ import pytest
 
 from labs.copies import without_outputs
 from labs.deploy import Lesson
-from tests.browser.conftest import Closing, Pages, progress_put_aside
+from tests.browser.conftest import Pages, progress_put_aside
 from tests.browser.jupyter import ROOT, App, Book, Server
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -43,7 +43,6 @@ def course(
     lesson: Lesson,
     servers: Callable[[App], Server],
     pages: Pages,
-    closing: Closing,
     request: pytest.FixtureRequest,
 ) -> dict[str, Ran]:
     """Runs the notebooks that are asked for, in one JupyterLab, side by side where they can."""
@@ -74,8 +73,6 @@ def course(
             ended(books[-1])
         for book in books[: len(beside)]:
             ended(book)
-    for book in books:  # only now, as the page calls it an error
-        closing(book, False)
     return found
 
 

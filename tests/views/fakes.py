@@ -39,16 +39,11 @@ class Lesson:
         self.settled: Callable[[], None] = lambda: None
         self.describe: Callable[[], str] = lambda: f"TargetPort: {self.port().get('targetPort')}/TCP"
         self.fault: Exception | None = None
-        self.cluster: Any = SimpleNamespace(
-            namespace=None, settled=self._settled, core=lambda: self, answering=lambda _: answering()
-        )
+        self.cluster: Any = SimpleNamespace(namespace=None, core=lambda: self, answering=lambda _: answering())
 
     def telling(self, say: Callable[[str], None]) -> "Lesson":
         self.say = say
         return self
-
-    def _settled(self) -> None:
-        self.settled()
 
     def port(self) -> dict[str, Any]:
         return dict(self.objects["Service"]["spec"]["ports"][0]) if "Service" in self.objects else {}

@@ -87,7 +87,7 @@ class BorrowedCluster(Cluster):
             "which Pod Security restricted forbids"
         )
 
-    def settled(self, limit: float = 30.0) -> None:
+    def settled(self, limit: float = 30.0, namespace: str | None = None) -> None:
         """Returns when the node of the client Pod has acted on what was changed before the call (labs/marker.py).
 
         That is the only node whose rules we can see here. A request that enters at another one (from this laptop, by a

@@ -26,7 +26,7 @@ class Right:
 # A part of the built-in ClusterRole `edit`. An exec is a GET that turns into a WebSocket, and since Kubernetes 1.35 it takes
 # `create` as well; older kubectl sends a POST.
 NEEDED = (
-    Right("", "pods", ("get", "list", "create", "update", "delete", "deletecollection"), "the lessons' Pods"),
+    Right("", "pods", ("get", "list", "watch", "create", "update", "delete", "deletecollection"), "the lessons' Pods"),
     Right("", "pods/exec", ("get", "create"), "curl inside a Pod"),
     Right("", "pods/log", ("get",), "reading why a container ended"),
     Right("", "pods/portforward", ("get", "create"), "kubectl port-forward"),
