@@ -19,6 +19,7 @@ from labs.cluster import Address, Cluster, Ran
 from labs.deploy import Lesson
 from labs.errors import BadInput, ClusterGone, EngineDown, ImageMissing, LabError
 from labs.providers import containers, engine, kind
+from labs.versions import workload_image
 from tests.faults.relay import Relay
 
 NAME = "ports-test-faults"
@@ -191,6 +192,13 @@ def test_a_host_port_that_is_taken_is_replaced_by_another(cluster: Cluster) -> N
         ["curl", "-s", "--noproxy", "*", "--max-time", "5", f"http://{at}/hostname"], capture_output=True, check=False
     )
     assert asked.stdout == b"pod2"
+
+
+def test_containerd_has_the_settings_of_kindconfig_and_the_image_was_loaded_on_it(cluster: Cluster) -> None:
+    """kind restarts containerd for them, which an image that is loaded too early would not outlive."""
+    for node in cluster.nodes:
+        assert "stats_collect_period = '1h'" in containers.execute(node.name, ["containerd", "config", "dump"]).out
+        assert workload_image() in containers.execute(node.name, ["ctr", "-n", "k8s.io", "images", "list", "-q"]).out
 
 
 def test_up_again_keeps_the_cluster(cluster: Cluster) -> None:
