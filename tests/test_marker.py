@@ -1,11 +1,16 @@
 """What EndpointSlices should hold, told from Services and Pods alone."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubernetes import client
 
+from labs import marker
+from labs.deploy import Lesson
 from labs.marker import CONTROLLER, MANAGED_BY, by_controller, followed, target_number, wanted, written
+from labs.providers.kind_cluster import KindsCluster
 
 
 def service(*ports: dict[str, Any], **spec: Any) -> Any:
@@ -126,3 +131,23 @@ def test_a_pod_that_ended_may_stay_in_the_slice_as_not_ready() -> None:
     assert not followed(one, ended, [slice_of("productpage", ["10.244.0.5"], ready=True, ports=ports)])
     assert not followed(one, [pod(ready="False")], [])
     assert not followed(one, [], [slice_of("productpage", ["10.244.0.5"], ready=False, ports=ports)])
+
+
+@pytest.mark.parametrize(("namespace", "watched"), [("here", "here"), (None, None)])
+def test_settling_waits_for_the_slices_of_the_namespace_that_is_named(
+    namespace: str | None, watched: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First these, then the marker: the other way round nodes would be asked about a change that is yet to come."""
+    did: list[object] = []
+    cluster = KindsCluster("ports", Path(), Path(), [])
+    monkeypatch.setattr(marker, "_slices_wrong", lambda _, space, __: did.append(space))
+    monkeypatch.setattr(marker, "_change_marker", lambda *_: did.append("marker"))
+    cluster.settled(namespace=namespace)
+    assert did == [watched, "marker"]
+
+
+def test_a_lesson_settles_its_own_namespace() -> None:
+    asked: list[object] = []
+    cluster = SimpleNamespace(namespace=None, settled=lambda *given: asked.extend(given))
+    Lesson(cluster, "02-target-port").settled(5.0)  # type: ignore[arg-type]
+    assert asked == [5.0, "target-port"]
