@@ -20,6 +20,7 @@ from labs.waiting import wait_while
 
 SYSTEM_NAMESPACE = "labs-system"  # where the node seats live, on a cluster of our own
 CLIENT = "client"  # the client Pod's name in every lesson
+WATCH = 10  # seconds of silence after which a list is asked for again; an API server that is gone does not say so
 ROLE = "labs.ports/role"  # the label that tells our helpers from the learner's Pods
 SEAT = {ROLE: "seat"}
 
@@ -179,13 +180,12 @@ def _as_they_change(core: Any, namespace: str, limit: float) -> Iterator[tuple[d
         yield pods, left <= 0
         if left <= 0:
             return
-        whole = math.ceil(left)
         changes = watch.Watch().stream(  # type: ignore[no-untyped-call]
             core.list_namespaced_pod,
             namespace,
             resource_version=listed.metadata.resource_version,
-            timeout_seconds=whole,
-            _request_timeout=(API_LIMIT[0], whole + API_LIMIT[1]),
+            timeout_seconds=min(math.ceil(left), WATCH),
+            _request_timeout=API_LIMIT,
         )
         try:
             for change in changes:
