@@ -5,7 +5,9 @@ where a test failed among them.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import labs
 from labs import progress
 from labs.deploy import Lesson
 from labs.errors import NoProvider, Refused
-from tests.browser.jupyter import FLAGS, App, Book, Server, browser_path, serving
+from tests.browser.jupyter import FLAGS, MODULES, App, Book, Server, browser_path, serving
 
 NAME = "05-all-four"
 Opens = Callable[..., Book]
@@ -61,17 +63,19 @@ def ready(lesson: Lesson) -> Lesson:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[App], Server]]:
-    """A server of each kind, started when it is first asked for."""
-    made: dict[App, Server] = {}
-    with ExitStack() as stack:
+    """A server of each kind that is installed. They start together, when one is first asked for, and end together."""
+    made = {app: serving(app, tmp_path_factory.mktemp(app)) for app, module in MODULES.items() if find_spec(module)}
+    stacks = {app: ExitStack() for app in made}
+    starting: dict[App, Future[Server]] = {}
+    with ThreadPoolExecutor() as pool:
 
         def server(app: App) -> Server:
-            if app not in made:
-                folder = tmp_path_factory.mktemp(app)
-                made[app] = stack.enter_context(serving(app, folder))
-            return made[app]
+            if not starting:
+                starting.update((one, pool.submit(stacks[one].enter_context, made[one])) for one in made)
+            return starting[app].result()
 
         yield server
+        list(pool.map(ExitStack.close, stacks.values()))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from labs import progress
 from labs.deploy import Lesson
-from tests.browser.conftest import SIZE, Opens
+from tests.browser.conftest import Opens
 from tests.browser.jupyter import Book
 
 pytestmark = pytest.mark.usefixtures("ready")
@@ -74,11 +74,11 @@ def test_a_restart_between_predict_and_run(opened: Opens) -> None:
     assert progress.read()[-1].result["right"] == 1
 
 
-def test_two_tabs_of_one_notebook_show_the_same(opened: Opens, browser: Any) -> None:
+def test_two_tabs_of_one_notebook_show_the_same(opened: Opens) -> None:
     book = opened(*CELLS)
     chosen(book, CLUSTER_IP, "refused", "1 of 8 predicted")
     book.save()
-    other = Book(book.server, book.name, browser.new_page(viewport=SIZE)).open()
+    other = Book(book.server, book.name, book.page.context.new_page()).open()
     try:
         said(other, "1 of 8 predicted")
         chosen(other, NODE, "answered", "2 of 8 predicted")

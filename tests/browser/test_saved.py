@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from tests.browser.conftest import SIZE, Opens
+from tests.browser.conftest import Opens
 from tests.browser.jupyter import Book
 from tests.browser.test_explorer import CELLS, clicked
 
@@ -21,7 +21,7 @@ def test_what_was_shown_last_is_kept(opened: Opens, browser: Any) -> None:
     book.save()
     book.end_kernel()
 
-    again = Book(book.server, book.name, browser.new_page(viewport=SIZE))
+    again = Book(book.server, book.name, book.page.context.new_page())
     again.page.goto(book.server.address(book.name))
     kept = again.page.locator("[class*=labs-path-copy]:visible")
     kept.wait_for()

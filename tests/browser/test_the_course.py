@@ -18,7 +18,8 @@ from tests.browser.jupyter import ROOT, App, Book, Server
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # These make no Service with the article's addresses, which one lesson has at a time: they can run beside one that does.
-BESIDE = ("00-start-here", "01-container-port", "06-break-and-mend")
+EXERCISES = "06-break-and-mend"
+BESIDE = ("00-start-here", "01-container-port", EXERCISES)
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,14 @@ def course(
     request: pytest.FixtureRequest,
 ) -> dict[str, Ran]:
     """Runs the notebooks that are asked for, in one JupyterLab, side by side where they can."""
-    beside, in_turn = apart(item.callspec.params["notebook"] for item in request.session.items if "course" in item.fixturenames)
-    for notebook in (*beside, *in_turn):
+    order = in_order(item.callspec.params["notebook"] for item in request.session.items if "course" in item.fixturenames)
+    for notebook in order:
         servers("lab").write(notebook.name, ["".join(cell["source"]) for cell in code_cells(notebook)])
     found: dict[str, Ran] = {}
+    running: list[Book] = []
 
-    def ended(book: Book) -> None:
+    def end(book: Book) -> None:
+        running.remove(book)
         book.to_front()
         late = in_time(book.ran)
         stem = book.name.removesuffix(".ipynb")
@@ -60,29 +63,32 @@ def course(
             book.picture(f"page-{stem}")
 
     with progress_put_aside():
-        books = []
-        for notebook in beside:
-            books.append(pages.opened("lab", notebook.name))
-            books[-1].begin_all()
-            in_time(lambda book=books[-1]: book.until(book.has_begun, "its first cell has run"))
-        for notebook, following in zip_longest(in_turn, in_turn[1:]):
-            books.append(pages.opened("lab", notebook.name))
-            books[-1].begin_all()
+        for notebook, following in zip_longest(order, order[1:]):
+            if not is_beside(notebook.name):
+                for book in [one for one in running if not is_beside(one.name)]:
+                    end(book)
+            running.append(book := pages.opened("lab", notebook.name))
+            book.begin_all()
             if following is not None:
                 servers("lab").begin_kernel(following.name)  # it starts while this one runs
-            ended(books[-1])
-        for book in books[: len(beside)]:
-            ended(book)
+            in_time(lambda book=book: book.until(book.has_begun, "its first cell has run"))
+        for book in list(running):
+            end(book)
     return found
 
 
-def apart(notebooks: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Those that can run beside any other one, and those that run in turn, as all of them use the article's addresses.
+def is_beside(name: str) -> bool:
+    """Whether a notebook can run beside any other one. The others run in turn, as all of them use the article's addresses."""
+    return name.removesuffix(".ipynb") in BESIDE
 
-    A lesson takes these from whoever has them when it starts; so the first ones are to be started first.
-    """
-    ordered = sorted(set(notebooks))
-    return [one for one in ordered if one.stem in BESIDE], [one for one in ordered if one.stem not in BESIDE]
+
+def in_order(notebooks: Iterable[Path]) -> list[Path]:
+    """The order to start them in. A lesson takes the article's addresses from whoever has them when it starts, even where it
+    does not use them: so such lessons come first. Exercises do not, and one that runs in turn need not wait for them."""
+    asked = sorted(set(notebooks))
+    lessons = [one for one in asked if is_beside(one.name) and one.stem != EXERCISES]
+    in_turn = [one for one in asked if not is_beside(one.name)]
+    return [*lessons, *in_turn[:1], *(one for one in asked if one.stem == EXERCISES), *in_turn[1:]]
 
 
 def in_time(wait: Callable[[], None]) -> str:
