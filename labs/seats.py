@@ -20,7 +20,7 @@ from labs.waiting import wait_while
 
 SYSTEM_NAMESPACE = "labs-system"  # where the node seats live, on a cluster of our own
 CLIENT = "client"  # the client Pod's name in every lesson
-WATCH = 10  # seconds of silence after which a list is asked for again; an API server that is gone does not say so
+WATCH = 10  # seconds after which a watch is begun anew, with a list: an API server that has gone silent does not say so
 ROLE = "labs.ports/role"  # the label that tells our helpers from the learner's Pods
 SEAT = {ROLE: "seat"}
 

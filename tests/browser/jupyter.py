@@ -250,7 +250,7 @@ class Book:
 
     def failed(self) -> list[str]:
         """All that the cells printed that ended with an error."""
-        return list(self.panel.locator(f".jp-OutputArea:has(> .jp-OutputArea-child > {ERRORS})").all_inner_texts())
+        return list(self.panel.locator(f".jp-OutputArea:has({ERRORS})").all_inner_texts())
 
     def save(self) -> None:
         """Saves it; returns when the file on the disk has what the page has."""

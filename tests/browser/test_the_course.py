@@ -17,8 +17,8 @@ from tests.browser.conftest import Pages, progress_put_aside
 from tests.browser.jupyter import ROOT, App, Book, Server
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# These make no Service with the article's addresses, which one lesson has at a time: they can run beside one that does.
 EXERCISES = "06-break-and-mend"
+# These make no Service with the article's addresses, which one lesson has at a time: they can run beside one that does.
 BESIDE = ("00-start-here", "01-container-port", EXERCISES)
 
 
