@@ -23,7 +23,7 @@ def complete(say: Say) -> None:
         say(f"The embedded cluster uses {', '.join(wanted)}, and you are root: installing that with apt-get.")
         say(bootstrap.install(wanted) or "Installed.")
     if not embedded.has_kubectl():
-        _bring_kubectl(say)
+        bring_kubectl(say)
 
 
 def _embedded_is_next() -> bool:
@@ -34,7 +34,7 @@ def _embedded_is_next() -> bool:
         return True
 
 
-def _bring_kubectl(say: Say) -> None:
+def bring_kubectl(say: Say) -> None:
     """The tested kubectl where it can be downloaded, else one of the system's packages."""
     try:
         tools.find("kubectl", say)

@@ -1,4 +1,5 @@
-"""Runs the tests in steps, goes on after a step that failed, and ends by naming what failed, what could not be run, and why.
+"""Runs the tests in steps, goes on after a step that failed or raised, and ends by naming what failed, what could not be run,
+and why; after Ctrl-C, too.
 
 `make test` and its parts call it: `python -m tests.run test`, or lint, contract, notebooks, record, facts, clean. Clusters are
 of the tests' own: names (ports-test-CLUSTER), host ports and a home (.labs-test), so that an open lesson is not disturbed.
@@ -11,13 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
-from labs import bootstrap, tools
+from labs import bootstrap, packages, tools, versions
 from labs.embedded import host
 from labs.errors import LabError
 from labs.providers import Available, containers, embedded, kind, kindconfig
@@ -33,12 +36,17 @@ WITH_CLUSTER = ("browser", "contract", "differential", "faults")  # folders of t
 PROOFS = tuple(f"tests/contract/{name}" for name in ("context", "test_explain.py", "test_exercises.py"))
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "--nbval-sanitize-with=tests/nbval_sanitize.cfg", "-x")
 
+STOPPING_LIMIT = 60.0  # seconds for a command to end what it started, after Ctrl-C
+
 Environment = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a step. why: of a step that was not run. skipped: (test, reason). counts: "3 passed, 1 failed"."""
+    """What became of a step. why: of a step that was not run. skipped: (test, reason).
+
+    counts: "3 passed, 1 failed", or the words of the error that ended the step.
+    """
 
     step: str
     ok: bool
@@ -98,13 +106,40 @@ def cluster_environment(cluster: str) -> Environment:
     }
 
 
+def error_words(error: Exception) -> str:
+    """An error in one line."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 # --- run
 
 
+def attempt(step: str, work: Callable[[], Iterable[Result]]) -> Iterator[Result]:
+    """The results of some work, as they come; and where it raises, one more: that this step failed, with the error's words."""
+    try:
+        yield from work()
+    except Exception as error:
+        traceback.print_exc()
+        yield Result(step, False, error_words(error))
+
+
 def run(command: Sequence[str], extra: Environment | None = None) -> int:
-    """Runs a command at the top of the course, its output for all to see. Returns its exit code."""
+    """Runs a command at the top of the course, its output for all to see. Returns its exit code.
+
+    Ctrl-C reaches the command, too: it may end its own clusters and servers before we go on; a second Ctrl-C ends it at once.
+    """
     print(f"\n$ {' '.join(command)}", flush=True)
-    return subprocess.run(command, cwd=ROOT, env=os.environ | (extra or {}), stdin=subprocess.DEVNULL).returncode
+    running = subprocess.Popen(command, cwd=ROOT, env=os.environ | (extra or {}), stdin=subprocess.DEVNULL)
+    try:
+        return running.wait()
+    except KeyboardInterrupt:
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(STOPPING_LIMIT)
+        raise
+    finally:
+        running.kill()
+        running.wait()
 
 
 def module(*arguments: str, extra: Environment | None = None) -> int:
@@ -120,14 +155,11 @@ def pytest(step: str, *arguments: str, extra: Environment | None = None) -> Resu
     return counted(step, code, report)
 
 
-def lint() -> list[Result]:
+def lint() -> Iterator[Result]:
     """ruff, mypy, import layers."""
-    bin_folder = str(Path(sys.executable).parent)
-    return [
-        Result("ruff", module("ruff", "check", ".") == 0),
-        Result("mypy", module("mypy") == 0),
-        Result("import layers", run([f"{bin_folder}/lint-imports", "--no-logo", "--no-cache"]) == 0),
-    ]
+    yield Result("ruff", module("ruff", "check", ".") == 0)
+    yield Result("mypy", module("mypy") == 0)
+    yield Result("import layers", run([f"{Path(sys.executable).parent}/lint-imports", "--no-logo", "--no-cache"]) == 0)
 
 
 def unit() -> list[Result]:
@@ -159,7 +191,7 @@ def conformance(mode: str, extra: Environment) -> list[Result]:
     if why:
         return [Result(step, True, why=why)]
     kubeconfig = HOME / "state" / f"{extra['LABS_NAME']}.kubeconfig"
-    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "KUBECTL_BIN": str(tools.find("kubectl"))}
+    environment = os.environ | extra | {"KUBECONFIG": str(kubeconfig)}
     try:
         if kind_here:
             specs.load(extra["LABS_NAME"], environment)
@@ -176,10 +208,10 @@ def browser(mode: str, extra: Environment) -> list[Result]:
     return [pytest("browser", "tests/browser", extra=extra)]
 
 
-def notebooks(mode: str, extra: Environment) -> list[Result]:
+def notebooks(mode: str, extra: Environment) -> Iterator[Result]:
     """Each notebook by nbval, from top to bottom, compared with its committed outputs."""
-    found = [path.relative_to(ROOT) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    return [pytest(f"notebook {path.stem}, {mode}", *NBVAL, str(path), extra=extra) for path in found]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        yield pytest(f"notebook {path.stem}, {mode}", *NBVAL, str(path.relative_to(ROOT)), extra=extra)
 
 
 def record(mode: str, extra: Environment) -> list[Result]:
@@ -190,24 +222,35 @@ def record(mode: str, extra: Environment) -> list[Result]:
 
 def faults() -> list[Result]:
     """What can go wrong, made to go wrong, on a cluster that these tests make and end themselves."""
-    return [pytest("faults", "tests/faults")]
+    usable = kind_usable()
+    return [pytest("faults", "tests/faults") if usable.yes else Result("faults", True, why=usable.why)]
 
 
-Suite = Callable[[str, Environment], list[Result]]
+Suite = Callable[[str, Environment], Iterable[Result]]
 
 
-def on(cluster: str, suites: Sequence[Suite], keep: bool) -> list[Result]:
+def on(cluster: str, suites: Sequence[Suite], keep: bool) -> Iterator[Result]:
     """The suites, on one of the tests' own CLUSTERS. keep: leave a cluster that was made for this."""
     where = "the embedded cluster" if cluster == "embedded" else f"kind, {cluster}"
     step = " and ".join(suite.__name__ for suite in suites) + f" on {where}"
+    return attempt(f"a cluster for {step}", lambda: _on(cluster, suites, keep, step))
+
+
+def _on(cluster: str, suites: Sequence[Suite], keep: bool, step: str) -> Iterator[Result]:
     usable = embedded_usable() if cluster == "embedded" else kind_usable()
     if not usable.yes:
-        return [Result(step, True, why=f"{usable.why} {usable.mend}")]
+        yield Result(step, True, why=f"{usable.why} {usable.mend}")
+        return
     extra = cluster_environment(cluster)
+    if cluster == "embedded":
+        # The one that the cluster itself takes, which may be older than what Kubernetes supports.
+        extra["KUBECTL_BIN"] = str(tools.find("kubectl", oldest=versions.KUBECTL_OLDEST))
     with _ended(extra, keep):
         if module("labs", "up", extra=extra) != 0:
-            return [Result(f"a cluster for {step}", False)]
-        return [result for suite in suites for result in suite(cluster, extra)]
+            yield Result(f"a cluster for {step}", False)
+            return
+        for suite in suites:
+            yield from attempt(f"{suite.__name__}, {cluster}", partial(suite, cluster, extra))
 
 
 @contextmanager
@@ -240,41 +283,52 @@ def embedded_usable() -> Available:
     lacking = host.packages()
     if lacking:
         bring(lacking, "the embedded cluster")
+    if bootstrap.may_install() and not embedded.has_kubectl():
+        packages.bring_kubectl(print)
     return embedded.available()
 
 
-def bring(packages: Sequence[str], purpose: str) -> None:
+def programs() -> list[Result]:
+    """Brings what the embedded cluster runs on, which the unit tests use, too."""
+    embedded_usable()
+    return []
+
+
+def bring(names: Sequence[str], purpose: str) -> None:
     """Installs Debian packages where we may, and says so. Where they stay missing, the tests that need them say that."""
     if bootstrap.may_install():
-        print(f"\nInstalling {', '.join(packages)} with apt-get, for {purpose}.", flush=True)
-        print(bootstrap.install(packages) or "Installed.", flush=True)
+        print(f"\nInstalling {', '.join(names)} with apt-get, for {purpose}.", flush=True)
+        print(bootstrap.install(names) or "Installed.", flush=True)
 
 
-def everything() -> list[Result]:
+def everything() -> Iterator[Result]:
     """All that this machine can run. One cluster at a time: two need twice the memory.
 
     The proofs are run once a provider: on kind they take 18 of the contract's 22 minutes on 2 slow cores, and what in them
     could depend on kube-proxy's mode is a fact, which is tried in both. `make contract MODE=iptables` runs them there, too.
     """
-    embedded_usable()  # brings its programs, which the unit tests use, too
-    results = lint() + unit()
-    results += on("embedded", [contract, proofs, notebooks, conformance], keep=False)
-    results += on("nftables", [contract, proofs, notebooks, conformance, differential, browser], keep=False)
-    results += on("iptables", [contract, notebooks], keep=False)
-    usable = kind_usable()
-    return results + (faults() if usable.yes else [Result("faults", True, why=usable.why)])
+    yield from attempt("programs of the embedded cluster", programs)
+    yield from attempt("lint", lint)
+    yield from attempt("unit tests", unit)
+    yield from on("embedded", [contract, proofs, notebooks, conformance], keep=False)
+    yield from on("nftables", [contract, proofs, notebooks, conformance, differential, browser], keep=False)
+    yield from on("iptables", [contract, notebooks], keep=False)
+    yield from attempt("faults", faults)
 
 
-def publish_facts() -> list[Result]:
+def publish_facts() -> Iterator[Result]:
     """Runs the tests of the facts on each cluster, and writes the table of what was seen."""
 
     def seen(cluster: str, extra: Environment) -> list[Result]:
         return [pytest(f"facts, {cluster}", *facts.MODULES, extra=extra)]
 
-    results = [result for cluster in CLUSTERS for result in on(cluster, [seen], keep=False)]
-    if all(result.ok and not result.why for result in results):
+    complete = True
+    for cluster in CLUSTERS:
+        for result in on(cluster, [seen], keep=False):
+            complete = complete and result.ok and not result.why
+            yield result
+    if complete:
         facts.write({cluster: REPORTS / f"facts-{cluster}.xml" for cluster in CLUSTERS})
-    return results
 
 
 def clean() -> list[Result]:
@@ -286,7 +340,7 @@ def clean() -> list[Result]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if nothing that was run failed; 1 otherwise, or where a part that was asked for by name could not be run."""
+    """0 if nothing that was run failed; 130 after Ctrl-C; 1 otherwise, or where a part asked for by name could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.run")
     parser.add_argument("what", choices=["test", "lint", "contract", "notebooks", "record", "facts", "clean"])
     parser.add_argument("--mode", choices=CLUSTERS, default="nftables", help="kind in that mode of kube-proxy; or embedded")
@@ -295,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
-    ways: dict[str, Callable[[], list[Result]]] = {
+    ways: dict[str, Callable[[], Iterable[Result]]] = {
         "test": everything,
         "lint": lint,
         "contract": lambda: on(given.mode, [contract, proofs], keep=True),
@@ -304,13 +358,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "facts": publish_facts,
         "clean": clean,
     }
+    results: list[Result] = []
+    stopped = False
     try:
-        results = ways[given.what]()
+        for result in attempt(given.what, ways[given.what]):
+            results.append(result)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
+        stopped = True
     if results:
         print(summary(results), flush=True)
+    if stopped:
+        print("Stopped by Ctrl-C: the step that ran then is not in this list, nor are those after it.", file=sys.stderr)
+        return 130
     asked_in_vain = given.what != "test" and any(result.why for result in results)
     return 0 if all(result.ok for result in results) and not asked_in_vain else 1
 

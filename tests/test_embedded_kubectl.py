@@ -1,4 +1,4 @@
-"""The embedded API as the real kubectl uses it (KUBECTL_BIN, or the one of PATH), against stand-ins for the nodes."""
+"""The embedded API as the real kubectl uses it (the one that an embedded cluster takes), against stand-ins for the nodes."""
 
 import asyncio
 import base64
@@ -7,7 +7,6 @@ import json
 import os
 import re
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -23,10 +22,12 @@ from typing import Any
 import pytest
 import trustme
 
+from labs import tools, versions
+from labs.providers import embedded as embedded_provider
 from tests.embedded_world import TOKEN, World, listener, world
 
-KUBECTL = os.environ.get("KUBECTL_BIN") or shutil.which("kubectl")
-pytestmark = pytest.mark.skipif(not KUBECTL, reason="there is no kubectl")
+KUBECTL = tools.found_where("kubectl", versions.KUBECTL_OLDEST).path if embedded_provider.has_kubectl() else None
+pytestmark = pytest.mark.skipif(not KUBECTL, reason="there is no kubectl that an embedded cluster can be used with")
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 Environment = dict[str, str]
 LIMIT = 30.0  # seconds for anything that is waited for

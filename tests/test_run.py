@@ -1,9 +1,15 @@
 """tests.run: how steps are counted and summed up. Runs none of them."""
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from labs.errors import ToolMissing
 from labs.providers import Available
 from tests import run
 from tests.run import Result, counted, summary
@@ -71,6 +77,133 @@ def test_a_failed_step_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch,
     assert seen == ["embedded", "nftables", "iptables"]
 
 
+UNREACHABLE = ToolMissing("kubectl is not here and could not be downloaded.", "https://dl.k8s.io: no answer.", "Run it again.")
+STEPS = ("contract", "proofs", "notebooks", "conformance", "differential", "browser", "faults", "lint", "unit")
+ROOMS = ("embedded_usable", "kind_usable")
+
+
+@pytest.mark.parametrize("raising", [*STEPS, *ROOMS])
+@pytest.mark.parametrize("error", [UNREACHABLE, FileNotFoundError(2, "No such file or directory")], ids=["LabError", "OSError"])
+def test_a_step_that_raises_has_failed_and_the_others_are_run(
+    raising: str, error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def raises(*_: object) -> Iterable[Result]:
+        raise error
+
+    def step(name: str) -> object:
+        def work(*given: object) -> list[Result]:
+            ran.append(name)
+            return [Result(f"{name} ran", True)]
+
+        work.__name__ = name
+        return work
+
+    raises.__name__ = raising
+    monkeypatch.setattr(run, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(run, "module", lambda *words, extra: 0)
+    monkeypatch.setattr(run.containers, "nodes", lambda name: [])
+    monkeypatch.setattr(run.tools, "find", lambda *_, **__: Path("kubectl"))
+    for name in STEPS:
+        monkeypatch.setattr(run, name, raises if name == raising else step(name))
+    for name in ROOMS:
+        monkeypatch.setattr(run, name, raises if name == raising else lambda: Available(True, "usable"))
+    assert run.main(["test"]) == 1
+    shown = capsys.readouterr().out
+    failed = [line for line in shown.splitlines() if line.startswith("  FAILED")]
+    assert failed and all(run.error_words(error) in line for line in failed)
+    lost = {"kind_usable": {"differential", "browser"}, "embedded_usable": set()}.get(raising, {raising})
+    assert set(ran) == set(STEPS) - lost
+
+
+def test_the_errors_words_are_one_line() -> None:
+    assert run.error_words(UNREACHABLE) == (
+        "ToolMissing: kubectl is not here and could not be downloaded. why: https://dl.k8s.io: no answer. try: Run it again."
+    )
+    assert run.error_words(AssertionError()) == "AssertionError"
+
+
+def test_what_a_step_had_before_it_raised_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> Iterator[Result]:
+        yield Result("notebook 01", True)
+        raise OSError("disk full")
+
+    results = list(run.attempt("notebooks", work))
+    assert results == [Result("notebook 01", True), Result("notebooks", False, "OSError: disk full")]
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_after_ctrl_c_comes_the_summary_of_what_was_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[tuple[str, ...]] = []
+
+    def stopped(mode: str, extra: dict[str, str]) -> Iterator[Result]:
+        yield Result("notebook 01", True, "7 passed")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(run, "lint", lambda: [Result("ruff", True)])
+    monkeypatch.setattr(run, "unit", lambda: [Result("unit tests", False, "1 failed")])
+    monkeypatch.setattr(run, "embedded_usable", lambda: Available(True, "usable"))
+    monkeypatch.setattr(run.tools, "find", lambda *_, **__: Path("kubectl"))
+    monkeypatch.setattr(run, "module", lambda *words, extra: called.append(words) or 0)
+    for name in ("contract", "proofs"):
+        monkeypatch.setattr(run, name, lambda mode, extra: [])
+    monkeypatch.setattr(run, "notebooks", stopped)
+    assert run.main(["test"]) == 130
+    shown = capsys.readouterr()
+    assert "FAILED  unit tests (1 failed)\n  ok      notebook 01 (7 passed)" in shown.out
+    assert "Stopped" in shown.err
+    assert called[-1] == ("labs", "down")  # its cluster is ended, too
+
+
+def test_a_command_may_clear_up_after_ctrl_c(tmp_path: Path) -> None:
+    """As in a terminal: both get it. The command's own ending is waited for, and no command is left running."""
+    handled = "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    clears = f"time.sleep(0.5); pathlib.Path({str(tmp_path / 'cleared')!r}).touch()"
+    inner = f"{handled}\ntry:\n print('begun', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n {clears}"
+    outer = f"{handled}\nfrom tests import run\nrun.run([sys.executable, '-c', {inner!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", outer], cwd=run.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    ) as running:  # fmt: skip
+        assert running.stdout
+        while running.stdout.readline() != "begun\n":
+            assert running.poll() is None
+        os.killpg(running.pid, signal.SIGINT)
+        running.wait(30)
+    assert (tmp_path / "cleared").exists()
+
+
+def test_the_embedded_clusters_tests_use_its_own_kubectl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Debian's 1.20 serves there, and nothing is downloaded; kind's tests are not given it."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("""#!/bin/sh\necho '{"clientVersion": {"gitVersion": "v1.20.2"}}'\n""")
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LABS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KUBECTL_BIN", raising=False)
+    monkeypatch.setattr(run, "embedded_usable", lambda: Available(True, "usable"))
+    monkeypatch.setattr(run, "kind_usable", lambda: Available(True, "usable"))
+    monkeypatch.setattr(run, "module", lambda *words, extra: 0)
+    monkeypatch.setattr(run.containers, "nodes", lambda name: [])
+    monkeypatch.setattr(run.specs, "why_not", lambda kind: "")
+    monkeypatch.setattr(run.specs, "load", lambda cluster, environment: None)
+    used: dict[str, str | None] = {}
+
+    def specs(environment: dict[str, str]) -> tuple[bool, str]:
+        used[environment["KUBECONFIG"].partition("-test-")[2]] = environment.get("KUBECTL_BIN")
+        return True, "34 passed"
+
+    monkeypatch.setattr(run.specs, "run", specs)
+    for cluster in ("embedded", "nftables"):
+        (result,) = run.on(cluster, [run.conformance], keep=False)
+        assert result.ok and not result.why
+    assert used == {"embedded.kubeconfig": str(kubectl), "nftables.kubeconfig": None}
+
+
 def test_the_tests_cluster_is_not_the_learners(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LABS_NAME", raising=False)
     settings = run.cluster_environment("iptables")
@@ -99,7 +232,7 @@ def test_a_cluster_made_for_a_run_is_ended_and_no_other(
     def suite(mode: str, extra: dict[str, str]) -> list[Result]:
         return [Result(f"suite on {extra['LABS_NAME']}", True)]
 
-    results = run.on("iptables", [suite], keep)
+    results = list(run.on("iptables", [suite], keep))
     assert (("labs", "down") in called) is ended
     assert [result.ok for result in results] == [not up_fails]
 
@@ -124,7 +257,7 @@ def test_facts_are_tried_in_each_mode_and_the_proofs_once_a_provider(monkeypatch
     monkeypatch.setattr(run, "lint", list)
     monkeypatch.setattr(run, "unit", list)
     monkeypatch.setattr(run, "on", lambda cluster, suites, keep: where.setdefault(cluster, suites) and [])
-    run.everything()
+    list(run.everything())
     assert all(run.contract in suites and run.notebooks in suites for suites in where.values())
     assert [cluster for cluster, suites in where.items() if run.proofs in suites] == ["embedded", "nftables"]
 
