@@ -9,12 +9,15 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from labs import home, tools, versions
 from labs.errors import LabError
 from labs.providers import Available, containers, engine, kindconfig, room
 from labs.providers.engine import Engine
+
+if TYPE_CHECKING:
+    from labs.embedded.limits import Limits
 
 T = TypeVar("T")
 GB = 1_000_000_000
@@ -54,6 +57,7 @@ class Facts:
     ports: Mapping[int, Literal["free", "ours", "taken"]] = field(default_factory=dict)
     disk: int | None = None
     embedded: Available | None = None
+    limits: "Limits | None" = None
     borrowed: Available | None = None
     minor: tuple[int, int] = (1, 37)
 
@@ -214,8 +218,23 @@ def _judge_embedded(facts: Facts) -> list[Finding]:
     name, saw = "the embedded cluster", facts.embedded.why
     if facts.embedded.yes:
         used = "the course runs on it" if _runs_without_engine(facts) else "LABS_CLUSTER=embedded takes it instead of kind"
-        return [Finding("ok", name, f"can run: {saw}; {used}")]
+        return [Finding("ok", name, f"can run: {saw}; {used}"), *_judge_limits(facts.limits)]
     return [Finding("mind" if isinstance(facts.engine, Trouble) else "ok", name, f"cannot run: {saw}", facts.embedded.mend)]
+
+
+def _judge_limits(limits: "Limits | None") -> list[Finding]:
+    """How many files and processes the embedded cluster may have; it takes what there is."""
+    if limits is None:
+        return []
+    files = "any number of" if limits.files is None else limits.files
+    saw = f"{files} open files a process"
+    if limits.processes is not None:
+        saw += f", {limits.processes} processes of this user, who has {limits.running} now"
+    mend = (
+        "The embedded cluster wants 256 open files and 128 processes more: close other programs, or have your hard limits "
+        "raised (nofile and nproc in /etc/security/limits.conf; a container: --ulimit nofile=1024)."
+    )
+    return [Finding("ok" if limits.enough else "mind", "limits", saw, mend)]
 
 
 def _judge_borrowed(found: Available) -> Finding:
@@ -246,6 +265,7 @@ def gather() -> Facts:
         ports=_ports(_own_ports() if here else set()),
         disk=_disk(found) if isinstance(found, Engine) and here else None,
         embedded=embedded,
+        limits=_limits() if embedded.yes else None,
         borrowed=room("context").available(),
         minor=tools.cluster_minor(),
     )
@@ -279,6 +299,12 @@ def _inotify() -> tuple[int, int] | None:
         return int((folder / "max_user_watches").read_text()), int((folder / "max_user_instances").read_text())
     except (OSError, ValueError):
         return None
+
+
+def _limits() -> "Limits":
+    from labs.embedded import limits  # not to be had on every system
+
+    return limits.here()
 
 
 def _own_ports() -> set[int]:

@@ -7,6 +7,7 @@ import pytest
 
 from labs import doctor, tools
 from labs.doctor import GB, Facts, Finding, Trouble, judge, report, stops
+from labs.embedded.limits import Limits
 from labs.providers import Available
 from labs.providers.engine import Engine
 
@@ -25,6 +26,7 @@ GOOD = Facts(
     ports={30066: "free"},
     disk=50 * GB,
     embedded=EMBEDDED,
+    limits=Limits(20000, 5000, 300),
     borrowed=Available(True, "your kubeconfig has prod"),
 )
 NO_ENGINE = Trouble("Neither `docker` nor `podman` was found on the PATH.", "")
@@ -79,6 +81,24 @@ def test_without_an_engine_the_embedded_cluster_will_do() -> None:
     assert stops(judge(replace(facts, embedded=NOT_EMBEDDED)))
     assert finding(replace(GOOD, embedded=NOT_EMBEDDED), "the embedded cluster").state == "ok", "kind works here"
     assert "takes it instead of kind" in finding(GOOD, "the embedded cluster").saw
+
+
+@pytest.mark.parametrize(
+    ("limits", "state", "words"),
+    [
+        (Limits(256, 128), "ok", "256 open files a process, 128 processes of this user, who has 0 now"),
+        (Limits(255, None), "mind", "255 open files a process"),
+        (Limits(1024, 500, 400), "mind", "500 processes of this user, who has 400 now"),
+        (Limits(None, None), "ok", "any number of open files a process"),
+    ],
+)
+def test_limits_of_files_and_processes(limits: Limits, state: str, words: str) -> None:
+    """They concern the embedded cluster alone, and where it cannot run they do not matter."""
+    found = finding(replace(GOOD, limits=limits), "limits")
+    assert found.state == state
+    assert words in found.saw
+    assert "nofile" in found.mend
+    assert not [one for one in judge(replace(GOOD, limits=limits, embedded=NOT_EMBEDDED)) if one.name == "limits"]
 
 
 def test_an_engine_that_is_stopped_has_its_own_mend() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.embedded import host, launch
+from labs.embedded import host, launch, limits
 from labs.embedded.api import server as servers
 from labs.embedded.launch import Files, Running
 from tests.embedded_api_objects import MAPS, configmap, wait
@@ -199,6 +199,30 @@ def test_no_disk_left(tmp_path: Path) -> None:
         assert words in ran.stdout.splitlines(), said
     assert "No space left on device" in ran.stderr and "Make room there" in ran.stderr
     assert "Traceback" not in said
+
+
+@real
+def test_few_files_and_processes(files: Files) -> None:
+    """Fault: hard limits of 256 open files and 128 processes. The cluster starts with its first Pods, which get fewer."""
+    found = limits.here()
+    if found.processes is not None and found.running > 64:
+        pytest.skip(f"this user has {found.running} processes already, and they count, too")
+    environment = {**os.environ, "LABS_HOME": str(files.folder), "LABS_CLUSTER": "embedded", "LABS_NAME": files.name,
+                   "LABS_HOST_PORTS": "any", "PYTHONPATH": str(ROOT)}  # fmt: skip
+    command = ["prlimit", "--nofile=256:256", "--nproc=128:128", sys.executable, "-m", "labs", "up"]
+    own = Files(files.folder / "state", files.name)
+    try:
+        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+        running = launch.find(own)
+        assert running is not None
+        holder = running.holders["machine"]
+        assert resource.prlimit(running.pid, resource.RLIMIT_NOFILE) == (256, 256)
+        assert resource.prlimit(holder, resource.RLIMIT_NOFILE) == (256, 256)
+        assert resource.prlimit(holder, resource.RLIMIT_NPROC) == (96, 96)  # the cluster itself needs some
+    finally:
+        with own.lock():
+            launch.end(own)
 
 
 # --- another user

@@ -1,6 +1,8 @@
 """The provider embedded without a cluster: how it is chosen, what its kubeconfig says, what it answers when nothing runs."""
 
 import base64
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,19 @@ def test_what_is_in_the_way_is_told_with_its_mend(monkeypatch: pytest.MonkeyPatc
         embedded.up("", lambda _: None)
     assert (raised.value.why, raised.value.try_this) == ("AppArmor forbids it.", "sudo sysctl x=0")
     assert embedded.available() == providers.Available(False, "AppArmor forbids it.", "sudo sysctl x=0")
+
+
+def test_a_limit_that_is_reached_is_no_lack_of_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fork(2) and pipe(2) at the limit of processes or files."""
+
+    def fails(*_: object) -> launch.Running:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(launch, "start", fails)
+    monkeypatch.setattr(embedded.tools, "find", lambda *_: Path("kubectl"))
+    with pytest.raises(NoProvider, match="too many processes run") as raised:
+        embedded.up("", lambda _: None)
+    assert "doctor" in raised.value.try_this
 
 
 def test_debians_old_kubectl_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from labs.embedded import bootstrap, controllers, listeners
+from labs.embedded import bootstrap, controllers, limits, listeners
 from labs.embedded.api import Api
 from labs.embedded.api.pods import Pods
 from labs.embedded.certificates import Making
@@ -39,8 +39,8 @@ def run(settings: Settings, plan: AddressPlan, zygote: socket.socket, making: Ma
     """Runs the cluster until SIGTERM or SIGINT."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each watch and each Pod takes some
+    for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
+        limits.take_all(kind)  # each watch and each Pod takes some
     with asyncio.Runner() as runner:
         runner.run(_run(settings, plan, zygote, making))
 

@@ -18,10 +18,9 @@ import sys
 import termios
 from typing import Any, NoReturn
 
-from labs.embedded import agnhost, kernel, netexec, sandbox
+from labs.embedded import agnhost, kernel, limits, netexec, sandbox
 
 ROOM = 512  # bytes of this process' arguments, which become those of what runs without another program
-_MOST = 512  # processes of all Pods together; the machine itself must stay usable
 _FILES = 1024  # open files of a container's process
 _FDS = 5  # with each request: its file, the network namespace, stdin, stdout, stderr
 
@@ -207,9 +206,9 @@ def _run(spec: dict[str, Any], standard: list[int], tell: int) -> NoReturn:
     try:
         if spec["tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        resource.setrlimit(resource.RLIMIT_NPROC, (_MOST, _MOST))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        limits.lower(resource.RLIMIT_NPROC, limits.processes_of_pods())
+        limits.lower(resource.RLIMIT_NOFILE, _FILES)
+        limits.lower(resource.RLIMIT_CORE, 0)
         os.umask(0o022)
         if not spec["host"]:
             if spec["user"] and not spec["join"]:

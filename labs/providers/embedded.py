@@ -4,6 +4,7 @@ Starts, finds and ends it. Knows nothing of how it works inside.
 """
 
 import base64
+import errno
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from labs.providers.standing import standing
 Say = Callable[[str], None]
 _SETTLED = "/labs/settled"
 _RULES = ["nft", "list", "table", "ip", "kube-proxy"]
+_LIMITS = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what a start meets where a limit is reached
 _ANSWERING = 5.0  # seconds
 LOCK_LIMIT = 120.0  # seconds for another `up` or `down`
 
@@ -204,6 +206,12 @@ def _started(say: Say) -> launch.Running:
             problem.mend if problem else f"{_files().log} tells more; `python -m labs doctor` looks at this machine.",
         ) from error
     except OSError as error:
+        if error.errno in _LIMITS:
+            raise NoProvider(
+                f"The embedded cluster {name} could not be started.",
+                f"This machine allows no more ({error.strerror}): too many files are open, or too many processes run.",
+                "Close other programs; `python -m labs doctor` shows the limits.",
+            ) from error
         raise _no_room(error) from error
 
 
