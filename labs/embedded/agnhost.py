@@ -116,10 +116,16 @@ def _connect(arguments: Sequence[str]) -> int:
 
 
 def _test_webserver(arguments: Sequence[str]) -> int:
-    """Every file that the container has, and what is in each folder, as Go's FileServer shows it (without dates and ranges)."""
+    """Every file that the container has, and what is in each folder, as Go's FileServer shows it (without dates and ranges).
+
+    To the cluster's own addresses alone: they are read as the one who started the cluster, Secrets and what a root may read.
+    """
     given = flags(arguments, {"port": 80})
 
     def shown(request: Any) -> None:
+        if request.outside:
+            request.refuse("test-webserver shows every file of its container")
+            return
         path = Path("/", unquote(urlsplit(request.path).path))
         try:
             if path.is_dir() and not urlsplit(request.path).path.endswith("/"):

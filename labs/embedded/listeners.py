@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from labs.embedded import origin
 from labs.embedded.links import socket_in
 from labs.embedded.plan import AddressPlan
 from labs.embedded.store import Store
@@ -120,7 +121,10 @@ class Https:
 
 
 class Mapping:
-    """A port of this laptop that leads to a node port. Takes a connection first, and closes it where nobody is behind."""
+    """A port of this laptop that leads to a node port. Takes a connection first, and closes it where nobody is behind.
+
+    Any account of the laptop may connect, so what goes on from here is marked as coming from outside the cluster.
+    """
 
     def __init__(self, listening: socket.socket, target: tuple[str, int]) -> None:
         listening.setblocking(False)
@@ -134,7 +138,7 @@ class Mapping:
     async def _take(self, connection: socket.socket) -> None:
         here_reader, here = await asyncio.open_connection(sock=connection)
         try:
-            there_reader, there = await asyncio.open_connection(*self._target)
+            there_reader, there = await asyncio.open_connection(sock=await self._onward())
         except OSError:
             here.close()
             return
@@ -143,6 +147,17 @@ class Mapping:
         finally:
             here.close()
             there.close()
+
+    async def _onward(self) -> socket.socket:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        origin.mark(connection)
+        try:
+            await asyncio.get_running_loop().sock_connect(connection, self._target)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,7 @@
 """agnhost's netexec: an HTTP and a UDP server that tell who answers and who asks, and run what they are told to.
 
-The answers are those of kubernetes/test/images/agnhost/netexec (its --help). Not here: SCTP, TLS, /upload.
+The answers are those of kubernetes/test/images/agnhost/netexec (its --help). Not here: SCTP, TLS, /upload. Other than there,
+what runs, ends or sends something is for the cluster's own addresses alone: any account of the laptop could ask for it.
 """
 
 import errno
@@ -18,6 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
+
+from labs.embedded import origin
 
 _DIAL_LIMIT = 5.0  # seconds
 _STARTED = time.monotonic()
@@ -181,6 +184,11 @@ class Request(BaseHTTPRequestHandler):
     wbufsize = -1  # one write an answer
     shown: Callable[["Request"], None]
 
+    def setup(self) -> None:
+        """Before the first request."""
+        super().setup()
+        self.outside = origin.is_outside(self.connection)
+
     def do_GET(self) -> None:
         """Every method is answered alike."""
         length = self.headers.get("Content-Length", "0")
@@ -205,6 +213,17 @@ class Request(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
+    def refuse(self, what: str) -> None:
+        """Tells the laptop that this is not for it. what: what there is, and what it does."""
+        log(f"{self.client()} came from outside the cluster and was refused {urlsplit(self.path).path}")
+        self.answer(
+            403,
+            f"Refused: {what}, and is for Pods and nodes of this cluster alone.\n"
+            "This request came through a port of the laptop (a mapped node port, or a port-forward). Any account there can "
+            "use such a port, and would act as the one who started the cluster.\n"
+            "Ask from inside: kubectl exec POD -- curl -s ADDRESS\n",
+        )
+
     def client(self) -> str:
         """Who asks, as "address:port"."""
         return shown_address(self.client_address)
@@ -221,9 +240,10 @@ def _route(request: Request, path: str) -> None:
     given = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if request.command == "POST":
         given = {n: v[0] for n, v in parse_qs(request.body.decode("utf-8", "replace")).items()} | given
-    handler = _ROUTES.get(parts.path)
-    if handler is None:
-        handler = _root  # as Go's "/": whatever else is asked for
+    if request.outside and parts.path in _ACTING:
+        request.refuse(f"{parts.path} runs, ends or sends something")
+        return
+    handler = (_TELLING | _ACTING).get(parts.path, _root)  # as Go's "/": whatever else is asked for
     handler(request, given)
 
 
@@ -333,19 +353,17 @@ def _dial_udp(host: str, port: int, asked: str) -> str:
         return connection.recv(2048).decode("utf-8", "replace")
 
 
-_ROUTES: dict[str, Callable[[Request, Mapping[str, str]], None]] = {
+_Handler = Callable[[Request, Mapping[str, str]], None]
+_TELLING: dict[str, _Handler] = {
     "/": _root,
     "/clientip": _clientip,
-    "/dial": _dial,
     "/echo": _echo,
-    "/exit": _exit,
     "/healthz": _healthz,
     "/hostname": _hostname,
     "/hostName": _hostname,
     "/redirect": _redirect,
-    "/shell": _shell,
-    "/shutdown": _shutdown,
 }
+_ACTING: dict[str, _Handler] = {"/dial": _dial, "/exit": _exit, "/shell": _shell, "/shutdown": _shutdown}
 
 # --- UDP
 

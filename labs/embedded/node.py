@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from labs.embedded import origin
 from labs.embedded.controllers.events import Recorder
 from labs.embedded.kubelet import exec as execs
 from labs.embedded.kubelet import logs as container_logs
@@ -224,12 +225,14 @@ class Nodes:
         return Attached(self._container(pod, container))
 
     async def connect(self, pod: Object, port: int) -> tuple[StreamReader, StreamWriter]:
-        """A TCP connection to 127.0.0.1:port inside the Pod's network namespace."""
+        """A TCP connection to 127.0.0.1:port inside the Pod's network namespace; marked, for its end on the laptop is a port
+        that any account there may use."""
         agent = self.agents.get(pod["spec"].get("nodeName", ""))
         run = agent.pods.get(pod["metadata"]["uid"]) if agent is not None else None
         if run is None or not run.has_network:
             raise NoContainer(f"pod {pod['metadata']['name']} does not run")
         connection = socket_in(run.seat.netns, socket.SOCK_STREAM)
+        origin.mark(connection)
         try:
             await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
         except BaseException:
