@@ -21,6 +21,9 @@ COMMANDS = {
     "progress": "what you predicted and mended so far; --export FILE writes it to a file that you may hand in",
 }
 
+SOON = ("doctor", "status", "env", "reset")  # end within 10 s where nobody answers
+SILENCE = 4.0  # seconds that they wait for an API server or a container engine; two may be silent
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: a LabError, its text on stderr; 2: usage; 130: Ctrl-C."""
@@ -61,7 +64,12 @@ def _run(command: str, passed_on: Sequence[str], export: str | None) -> int:
         "prepare": _prepare,
         "progress": lambda: _progress(export),
     }
-    return ways[command]()
+    if command not in SOON:
+        return ways[command]()
+    from labs.waiting import impatient
+
+    with impatient(SILENCE):
+        return ways[command]()
 
 
 def _say(line: str) -> None:
@@ -89,10 +97,10 @@ def _up() -> int:
 def _status() -> int:
     from labs import providers
 
-    _say(providers.status())
     try:
-        providers.connect()
-    except LabError:
+        _say(providers.status())
+    except LabError as error:
+        _say(str(error))
         return 1
     return 0
 

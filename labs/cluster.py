@@ -24,8 +24,9 @@ from websocket import WebSocketBadStatusException, WebSocketException
 
 from labs.errors import LabError, NotInTime, Refused
 from labs.shells import Late, Lost, Shells
+from labs.waiting import at_most
 
-API_LIMIT = (3.0, 20.0)  # seconds: to connect, to answer
+API_LIMIT = (3.0, 20.0)  # seconds: to connect, to answer; of every request that names no other
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Cluster(ABC):
         kubernetes_config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
         configuration.retries = False
         configuration.proxy = None
-        return kubernetes_client.ApiClient(configuration)
+        return LimitedClient(configuration)
 
     @contextmanager
     def answering(self, doing: str, try_this: str = "Change what the API server names, and run this again.") -> Iterator[None]:
@@ -241,6 +242,18 @@ class Cluster(ABC):
                 "Look at the objects it names with `kubectl get` and `kubectl describe`.",
             ) from error
         return Ran(done.returncode, done.stdout, done.stderr)
+
+
+class LimitedClient(kubernetes_client.ApiClient):
+    """The API client, whose requests do not wait for ever for a server that is silent."""
+
+    def call_api(
+        self, method: Any, url: Any, header_params: Any = None, body: Any = None, post_params: Any = None,
+        _request_timeout: Any = None,
+    ) -> Any:  # fmt: skip
+        """As the client's own; API_LIMIT, or less for a command that is impatient, is the limit where none is named."""
+        limit = tuple(map(at_most, API_LIMIT)) if _request_timeout is None else _request_timeout
+        return super().call_api(method, url, header_params, body, post_params, limit)
 
 
 def still_running(command: Sequence[str], where: str, limit: float) -> NotInTime:

@@ -4,6 +4,7 @@ Does not ask curl (probe does), judge (explain, checks do) or show anything (vie
 """
 
 import copy
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ from labs.waiting import wait_while
 
 ARTICLE_CLUSTER_IP = "10.97.239.58"
 ARTICLE_NODE_PORT = 30066
+NEWS = 8.0  # seconds without any of the Pods that `reset` ends
 _MANIFESTS = Path(str(resources.files("labs") / "manifests"))
 
 Manifest = dict[str, Any]
@@ -152,7 +154,7 @@ class Lesson:
     def _ensure_namespace(self) -> None:
         body = {"metadata": {"name": self.namespace, "labels": {LESSON: self.name}}}
         with self.cluster.answering(f"make namespace {self.namespace}"):
-            _wait_until(lambda: self._namespace_phase() != "Terminating", 60, f"namespace {self.namespace} to be gone")
+            _wait_while(lambda: self._namespace_phase() == "Terminating", 60, f"namespace {self.namespace} to be gone")
             if not self._namespace_phase():
                 try:
                     self.cluster.core().create_namespace(body)
@@ -160,7 +162,7 @@ class Lesson:
                     if error.status != 409:
                         raise
             service_account = f"the default ServiceAccount in {self.namespace}"
-            _wait_until(lambda: seats.may_have_pods(self.cluster, self.namespace), 30, service_account)
+            _wait_while(lambda: not seats.may_have_pods(self.cluster, self.namespace), 30, service_account)
 
     def _namespace_phase(self) -> str:
         try:
@@ -329,19 +331,22 @@ def beside_article(service: Manifest) -> str:
     return f"ClusterIP {service['spec'].get('clusterIP')} (the article's: {ARTICLE_CLUSTER_IP}){node_ports}"
 
 
-def empty(cluster: Cluster, namespace: str, selector: str, limit: float = 60.0) -> None:
-    """Deletes the Pods and Services that a label selector matches and returns when they are gone. limit in seconds."""
+def empty(cluster: Cluster, namespace: str, selector: str, limit: float = 60.0, unchanged: float = math.inf) -> None:
+    """Deletes the Pods and Services that a label selector matches and returns when they are gone.
+
+    limit in seconds. unchanged: seconds without any news of those Pods after which it is given up, too.
+    """
     core = cluster.core()
+
+    def left() -> list[str]:
+        return [pod.metadata.resource_version for pod in core.list_namespaced_pod(namespace, label_selector=selector).items]
+
     with cluster.answering(f"empty namespace {namespace}"):
         for service in core.list_namespaced_service(namespace, label_selector=selector).items:
             if (namespace, service.metadata.name) != ("default", "kubernetes"):
                 core.delete_namespaced_service(service.metadata.name, namespace)
         core.delete_collection_namespaced_pod(namespace, label_selector=selector, grace_period_seconds=1)
-        _wait_until(
-            lambda: not core.list_namespaced_pod(namespace, label_selector=selector).items,
-            limit,
-            f"the Pods of namespace {namespace} to be gone",
-        )
+        _wait_while(left, limit, f"the Pods of namespace {namespace} to be gone", unchanged)
 
 
 def reset_all(cluster: Cluster, say: Callable[[str], None]) -> None:
@@ -353,7 +358,7 @@ def reset_all(cluster: Cluster, say: Callable[[str], None]) -> None:
             found = cluster.core().list_namespace(label_selector=LESSON).items
         spaces = [one.metadata.name for one in found if one.status.phase == "Active"]
         selector = f"!{seats.ROLE}"
-    list(cluster.pool.map(lambda space: empty(cluster, space, selector), spaces))
+    list(cluster.pool.map(lambda space: empty(cluster, space, selector, unchanged=NEWS), spaces))
     say(f"Emptied: {', '.join(spaces)}." if spaces else "There is nothing to reset: no lesson was run on this cluster yet.")
 
 
@@ -363,13 +368,13 @@ def _has_node_ports(spec: Manifest) -> bool:
     return bool(spec.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
 
 
-def _wait_until(true: Callable[[], bool], limit: float, what: str) -> None:
+def _wait_while(wrong: Callable[[], object], limit: float, what: str, unchanged: float = math.inf) -> None:
     late = NotInTime(
-        f"Waited {limit:.0f} s for {what}, in vain.",
+        f"Waited {min(limit, unchanged):.0f} s for {what}, in vain.",
         "The cluster is very busy, or a finalizer holds it.",
         "Run the cell again; if it happens twice, `python -m labs reset`.",
     )
-    wait_while(lambda: not true(), limit, lambda _: late)
+    wait_while(wrong, limit, lambda _: late, unchanged=unchanged)
 
 
 def _holds_article_addresses(service: Any) -> bool:

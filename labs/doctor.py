@@ -277,8 +277,11 @@ def _engine() -> Engine | Trouble:
     except LabError as error:
         named = "KIND_EXPERIMENTAL_PROVIDER" in os.environ
         return Trouble(error.why, error.try_this if named else "")  # "": the mend depends on the system
-    if program == "docker" and engine.is_remote(engine.endpoint()):  # it may take long to answer, if it does
-        return Trouble(*_remote(engine.endpoint()))
+    endpoint = _or_trouble(engine.endpoint) if program == "docker" else ""
+    if isinstance(endpoint, Trouble):
+        return endpoint
+    if engine.is_remote(endpoint):  # it may take long to answer, if it does
+        return Trouble(*_remote(endpoint))
     return _or_trouble(engine.info)
 
 

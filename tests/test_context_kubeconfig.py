@@ -179,7 +179,8 @@ def test_a_context_that_is_not_there_is_told_with_those_that_are() -> None:
         context.connect("nonexistent")
     with pytest.raises(BadInput, match="a, b, c, secret, half, d"):
         context.up("nonexistent", print)
-    assert "a, b, c" in context.status("nonexistent")
+    with pytest.raises(BadInput, match="a, b, c, secret, half, d"):
+        context.status("nonexistent")
     assert context.available().yes
 
 

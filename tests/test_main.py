@@ -83,7 +83,7 @@ def test_ctrl_c_is_130_and_a_word(
 
 def test_status_tells_by_its_exit_code_too(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["status"]) == 0
-    monkeypatch.setattr(providers, "connect", raising(GONE))
+    monkeypatch.setattr(providers, "status", raising(GONE))
     assert main(["status"]) == 1
 
 

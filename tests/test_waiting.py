@@ -22,6 +22,13 @@ def test_the_last_finding_is_told_when_it_is_too_late() -> None:
         wait_while(lambda: states.pop(0) if len(states) > 1 else states[0], 0.01, late, every=0.001)
 
 
+def test_what_stays_the_same_is_given_up_and_news_are_waited_for() -> None:
+    states = [[str(number)] for number in range(100)]
+    with pytest.raises(NotInTime, match=r"^99 is still there"):
+        wait_while(lambda: states.pop(0) if len(states) > 1 else states[0], 60, late, every=0.001, unchanged=0.05)
+    assert len(states) == 1
+
+
 def test_looks_once_even_without_time() -> None:
     wait_while(lambda: [], 0, late)
     with pytest.raises(NotInTime):

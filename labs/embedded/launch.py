@@ -56,6 +56,10 @@ class Running:
         """Whether it runs still."""
         return _begun(self.pid) == self.begun
 
+    def stopped(self) -> bool:
+        """Whether somebody has stopped its process (SIGSTOP, Ctrl-Z), so that it does nothing."""
+        return _state(self.pid) == "T"
+
 
 @dataclass(frozen=True)
 class Files:
@@ -264,11 +268,21 @@ def _end_forgotten(files: Files) -> None:
 
 def _begun(pid: int) -> str:
     """When a process was started (field 22 of /proc/PID/stat); "" where there is none, or it has ended."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] not in "ZX" else ""
+
+
+def _state(pid: int) -> str:
+    """A process' state, as a letter (field 3 of /proc/PID/stat); "" where there is none."""
+    return next(iter(_stat(pid)), "")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on (proc_pid_stat(5)); none where there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+        return []
 
 
 def _seen_from_here(first: int, holders: dict[str, int]) -> dict[str, int]:

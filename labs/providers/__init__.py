@@ -40,7 +40,7 @@ class Room(Protocol):
         """The cluster, if it is up. ClusterGone where it is not (then `up` helps), EngineDown, …"""
 
     def status(self, argument: str) -> str:
-        """What is there now, in a few lines. Never raises for a cluster that is not up."""
+        """What is there now, in a few lines. The LabError of `connect` where that is no cluster that answers."""
 
     def down(self, argument: str, say: Say) -> None:
         """Ends what `up` made. Can be run again."""
@@ -144,7 +144,7 @@ def connect() -> Cluster:
 
 
 def status() -> str:
-    """What is there now, in a few lines."""
+    """What is there now, in a few lines. LabError where no cluster answers."""
     choice = choose()
     return room(choice.provider).status(choice.argument)
 

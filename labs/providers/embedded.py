@@ -86,6 +86,12 @@ class EmbeddedCluster(Cluster):
                 "Its process is gone, and all that it held with it: this machine was restarted, or somebody ended it.",
                 "`python -m labs up` makes a new one; then run the notebook from its top.",
             )
+        if self.running.stopped():
+            return ClusterGone(
+                f"The API server of cluster {self.name} does not answer.",
+                f"Somebody has stopped its process, {self.running.pid} (SIGSTOP).",
+                "`python -m labs up` lets it go on.",
+            )
         return ClusterGone(
             f"The API server of cluster {self.name} does not answer.",
             "Its process runs; the machine is very busy.",
@@ -164,13 +170,9 @@ def up(argument: str, say: Say) -> Cluster:
 
 def status(argument: str = "") -> str:
     """Whether the cluster runs and answers, its nodes, and how to end it."""
-    try:
-        cluster = connect(argument)
+    cluster = connect(argument)
+    with cluster.answering("read its nodes"):
         version = cluster.core().read_node(cluster.nodes[0].name).status.node_info.kubelet_version
-    except LabError as error:
-        return str(error)
-    except (ApiException, urllib3.exceptions.HTTPError, OSError):
-        return str(cluster.fault())
     first = f"Cluster {cluster.name} (embedded, behaves as Kubernetes {version}) is up, process {cluster.running.pid}."
     return standing(first, cluster.nodes, cluster.mapped)
 

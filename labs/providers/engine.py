@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 
 from labs.cluster import Ran
 from labs.errors import EngineDown, NotInTime
+from labs.waiting import at_most
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def down(words: str) -> EngineDown:
 
 
 def _run(command: Sequence[str], limit: float) -> Ran:
+    limit = at_most(limit)
     try:
         done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=limit)
     except subprocess.TimeoutExpired as error:

@@ -110,11 +110,9 @@ def up(argument: str, say: Say) -> Cluster:
 
 def status(argument: str = "") -> str:
     """Whether the cluster is there and answers, its nodes, and how to end it."""
-    try:
-        cluster = connect(argument)
+    cluster = connect(argument)
+    with cluster.answering("read its nodes"):
         version = cluster.core().read_node(cluster.nodes[0].name).status.node_info.kubelet_version
-    except LabError as error:
-        return str(error)
     first = f"Cluster {cluster.name} (kind, Kubernetes {version}) is up."
     return standing(first, cluster.nodes, cluster.mappings, versions.warning(version))
 

@@ -131,11 +131,8 @@ def connect(argument: str) -> BorrowedCluster:
 
 def status(argument: str) -> str:
     """Which cluster and namespace is borrowed, what carries its Services, and what cannot be shown on it."""
-    try:
-        cluster = connect(argument)
-        lines = _told(cluster)
-    except LabError as error:
-        return str(error)
+    cluster = connect(argument)
+    lines = _told(cluster)
     return "\n".join([f"Context {argument} answers; the course is in namespace {cluster.namespace}.", *lines])
 
 

@@ -15,10 +15,11 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from labs import marker, seats
-from labs.cluster import Address, Cluster, Node, NotHere, Ran
+from labs.cluster import Address, Cluster, LimitedClient, Node, NotHere, Ran
 from labs.errors import ClusterGone, LabError, Refused
 from labs.providers.context import dataplane, kubeconfig, reach
 from labs.shared import LESSON
+from labs.waiting import at_most
 
 MOST_NODES = 4  # of a large cluster's nodes, those that the lessons ask
 
@@ -99,7 +100,8 @@ class BorrowedCluster(Cluster):
 
     def fault(self) -> LabError:
         """Why the API does not answer us, in kubectl's words, which names plugins and certificates best."""
-        done = self.kubectl("get", "--raw", "/api", "--request-timeout=5s", limit=30.0)
+        limit = at_most(30.0)
+        done = self.kubectl("get", "--raw", "/api", f"--request-timeout={min(5.0, limit - 1):.0f}s", limit=limit)
         return fault_of(done, self.name, self.server)
 
     @contextmanager
@@ -114,7 +116,7 @@ class BorrowedCluster(Cluster):
             raise
 
     def _new_client(self) -> Any:
-        return kubernetes_client.ApiClient(self._configuration)
+        return LimitedClient(self._configuration)
 
     @cached_property
     def _configuration(self) -> Any:
