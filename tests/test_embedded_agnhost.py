@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from labs.embedded import agnhost
+from labs.embedded import agnhost, sandbox
 from labs.embedded.netexec import BadFlag, duration, flags
 
 ROOT = Path(__file__).parents[1]
@@ -237,3 +237,15 @@ def test_durations() -> None:
     assert [duration(text) for text in ("0", "3s", "1m30s", "500ms")] == [0, 3, 90, 0.5]
     with pytest.raises(ValueError, match="soon"):
         duration("soon")
+
+
+def test_a_shell_in_a_pod_has_every_module_of_agnhosts(tmp_path: Path) -> None:
+    """A container's own copy (labs/embedded/sandbox.py) can be imported where nothing else of the course is."""
+    package = tmp_path / "labs" / "embedded"
+    package.mkdir(parents=True)
+    for name in sandbox._AGNHOST_MODULES:
+        (package / f"{name}.py").write_bytes((ROOT / "labs" / "embedded" / f"{name}.py").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", "from labs.embedded import agnhost"], cwd=tmp_path, capture_output=True, text=True, env={}
+    )
+    assert done.returncode == 0, done.stderr

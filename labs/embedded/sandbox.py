@@ -35,7 +35,7 @@ _OWN_ETC = {
 # agnhost, for who calls it from a shell: a program of ours, with the Python that we run in.
 _AGNHOST = "/agnhost"
 _AGNHOST_PARTS = "/run/agnhost"  # its modules
-_AGNHOST_MODULES = ("agnhost", "netexec")
+_AGNHOST_MODULES = ("agnhost", "netexec", "origin")
 _python: list[str] = []  # files and folders of that Python which are not below _PROGRAMS
 _OF_THE_POD = ("hosts", "resolv.conf", "hostname")  # files of /etc that come from the Pod's folder
 
