@@ -243,6 +243,8 @@ def test_a_shell_in_a_pod_has_every_module_of_agnhosts(tmp_path: Path) -> None:
     """A container's own copy (labs/embedded/sandbox.py) can be imported where nothing else of the course is."""
     package = tmp_path / "labs" / "embedded"
     package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
     for name in sandbox._AGNHOST_MODULES:
         (package / f"{name}.py").write_bytes((ROOT / "labs" / "embedded" / f"{name}.py").read_bytes())
     done = subprocess.run(
