@@ -203,6 +203,42 @@ def test_node_ports_run_out(embedded: World, monkeypatch: pytest.MonkeyPatch) ->
     assert refused.status_code == 500 and "range is full" in refused.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("context", "more", "field"),
+    [
+        ({"capabilities": {"add": ["SYS_ADMIN"]}}, {}, "containers[0].securityContext.capabilities.add[0]"),
+        ({"capabilities": {"add": ["CHOWN", "CAP_SYS_PTRACE"]}}, {}, "containers[0].securityContext.capabilities.add[1]"),
+        ({"capabilities": {"add": ["ALL"]}}, {}, "containers[0].securityContext.capabilities.add[0]"),
+        ({"capabilities": {"add": ["NET_RAW"]}, "runAsUser": 1000}, {}, "containers[0].securityContext.capabilities.add[0]"),
+        ({"capabilities": {"add": ["NET_RAW"]}}, {"runAsUser": 1000}, "containers[0].securityContext.capabilities.add[0]"),
+        ({}, {"sysctls": [{"name": "kernel.core_pattern", "value": "x"}]}, "securityContext.sysctls[0].name"),
+        ({}, {"sysctls": [{"name": "kernel/msgmax", "value": "1"}]}, "securityContext.sysctls[0].name"),
+    ],
+)
+def test_what_a_pod_would_not_be_given_is_refused_by_name(
+    embedded: World, context: dict[str, Any], more: dict[str, Any], field: str
+) -> None:
+    """Accepted and ignored, it would only look as if it worked."""
+    spec = {"securityContext": more, "containers": [{"name": "c", "image": "busybox", "securityContext": context}]}
+    answer = embedded.ask("POST", PODS, {"metadata": {"name": "p"}, "spec": spec})
+    assert answer.status_code == 422
+    assert [cause["field"] for cause in answer.json()["details"]["causes"]] == [f"spec.{field}"]
+    assert "the embedded cluster does not serve this value (a kind cluster does)" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("context", "more"),
+    [
+        ({"capabilities": {"add": ["NET_ADMIN", "CAP_NET_RAW", "CHOWN"]}}, {}),
+        ({"capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}, "runAsUser": 1000}, {}),
+        ({}, {"sysctls": [{"name": "net/ipv4/ip_forward", "value": "1"}, {"name": "net.ipv4.tcp_syncookies", "value": "1"}]}),
+    ],
+)
+def test_what_a_pod_is_given_is_taken(embedded: World, context: dict[str, Any], more: dict[str, Any]) -> None:
+    spec = {"securityContext": more, "containers": [{"name": "c", "image": "busybox", "securityContext": context}]}
+    assert embedded.ask("POST", PODS, {"metadata": {"name": "p"}, "spec": spec}).status_code == 201
+
+
 def test_an_unserved_field_of_a_pod_is_named(embedded: World) -> None:
     pod = {"containers": [{"name": "c", "image": "i", "lifecycle": {}}], "affinity": {"nodeAffinity": {}}}
     answer = embedded.ask("POST", PODS, {"metadata": {"name": "p"}, "spec": pod}).json()

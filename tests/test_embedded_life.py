@@ -3,26 +3,24 @@
 Skipped, with the reason, where this machine allows no such cluster. What lessons need of Pods is in tests/contract.
 """
 
-import base64
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
-from kubernetes.stream import stream
 
 from labs.cluster import Ran
 from labs.embedded import host, launch
 from labs.embedded.launch import Files, Running
 from labs.providers.embedded import EmbeddedCluster
 from labs.seats import is_ready
+from tests.embedded_cluster import LIMIT, client_of, executor, phase, run, until
 
 PROBLEM = host.problem()
 pytestmark = pytest.mark.skipif(PROBLEM is not None, reason=PROBLEM.why if PROBLEM else "")
-LIMIT = 30.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def core(running: Running) -> Any:
     """Its API."""
-    authority = base64.b64encode(running.authority.encode()).decode()
-    settings = {
-        "current-context": "x",
-        "clusters": [
-            {"name": "x", "cluster": {"server": f"https://127.0.0.1:{running.api}", "certificate-authority-data": authority}}
-        ],
-        "users": [{"name": "x", "user": {"token": running.token}}],
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-    }
-    return client.CoreV1Api(config.new_client_from_config_dict(settings, persist_config=False))
+    return client_of(running)
 
 
 def make(core: Any, name: str, *command: str, image: str = "busybox", policy: str = "Never", **more: Any) -> Callable[[], Any]:
@@ -59,32 +48,9 @@ def make(core: Any, name: str, *command: str, image: str = "busybox", policy: st
     return lambda: core.read_namespaced_pod(name, "default")
 
 
-def until(read: Callable[[], Any], true: Callable[[Any], bool]) -> Any:
-    """The Pod, when it is so."""
-    end = time.monotonic() + LIMIT
-    while not true(found := read()):
-        assert time.monotonic() < end, found.status
-        time.sleep(0.02)
-    return found
-
-
 def main_of(pod: Any) -> Any:
     """The status of its container."""
     return pod.status.container_statuses[0]
-
-
-def phase(*wanted: str) -> Callable[[Any], bool]:
-    return lambda pod: pod.status.phase in wanted
-
-
-def run(core: Any, name: str, *command: str) -> str:
-    """What a command says in a Pod."""
-    return str(stream(core.connect_get_namespaced_pod_exec, name, "default", command=list(command), stdout=True, stderr=True))
-
-
-def executor(core: Any) -> Any:
-    """An API whose client is used for execs alone: they swap its `request` method."""
-    return client.CoreV1Api(client.ApiClient(core.api_client.configuration))
 
 
 def test_a_pod_that_ends(core: Any) -> None:

@@ -25,7 +25,7 @@ from labs.embedded.node import NodeAgent, Nodes
 from labs.embedded.plan import API_PORT, KUBELET_PORT, AddressPlan
 from labs.embedded.proxy import Proxy
 from labs.embedded.rules import NodeRules
-from labs.embedded.server import Settings, tell
+from labs.embedded.settings import Settings, tell
 from labs.embedded.spawn import PATH, Container, Spawner
 from labs.embedded.store import Object, Store
 

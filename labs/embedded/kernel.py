@@ -4,6 +4,7 @@ Each function is one call and raises OSError. Does not know what they are used f
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -12,11 +13,19 @@ from contextlib import contextmanager
 # include/uapi/linux/sched.h
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 # include/uapi/linux/mount.h
-RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC = 1, 2, 4, 8, 32, 4096, 16384
+PRIVATE, SLAVE, SHARED = 1 << 18, 1 << 19, 1 << 20
 DETACH = 2  # umount2(2), MNT_DETACH
+# arch/*/include/generated/uapi/asm/unistd_64.h; those from 424 on are the same on every architecture.
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-_SYS_MOUNT_SETATTR = 442  # the same on every architecture
-_AT_RECURSIVE, _ATTR_RDONLY, _ATTR_NOSUID = 0x8000, 1, 2
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_OPENAT2, _SYS_MOUNT_SETATTR = 428, 429, 437, 442
+_ATTR_RDONLY, _ATTR_NOSUID = 1, 2
+_AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000  # include/uapi/linux/fcntl.h
+_TREE_CLONE, _FROM_EMPTY, _TO_EMPTY = 1, 0x04, 0x40  # include/uapi/linux/mount.h: OPEN_TREE_CLONE, MOVE_MOUNT_{F,T}_EMPTY_PATH
+# include/uapi/linux/openat2.h
+NO_MAGIC_LINKS, NO_SYMLINKS, BENEATH, IN_ROOT = 0x02, 0x04, 0x08, 0x10
+_JOIN_SESSION_KEYRING = 1  # include/uapi/linux/keyctl.h
 # include/uapi/linux/prctl.h
 _SET_PDEATHSIG, _SET_NAME, _CAPBSET_DROP, _SET_SECUREBITS, _CHILD_SUBREAPER, _NO_NEW_PRIVS = 1, 15, 24, 28, 36, 38
 _NOROOT_LOCKED = 0b11  # include/uapi/linux/securebits.h: uid 0 is nobody special, and stays so
@@ -101,16 +110,42 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
     _done(_libc.mount(words[0], words[1], words[2] or None, ctypes.c_ulong(flags), words[3] or None), f"mount {target}")
 
 
-def bind(source: str, target: str) -> None:
-    """Shows what is at `source`, with all that is mounted below it, at `target`, too."""
-    mount(source, target, flags=BIND | REC)
+def open_below(folder: int, path: str, resolve: int, flags: int = os.O_PATH) -> int:
+    """openat2(2), Linux 5.6: a descriptor of what is at `path`, which is resolved below that folder as `resolve` says.
+
+    BENEATH: a step that leads out of it is an error (EXDEV). IN_ROOT: it is the root, for links and for "..".
+    """
+    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, resolve | NO_MAGIC_LINKS)
+    opened: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), how, len(how))
+    _done(opened, f"openat2 {path}")
+    return opened
 
 
-def read_only(target: str) -> None:
-    """Makes a mount and all below it read-only and without set-uid programs (mount_setattr(2), Linux 5.12)."""
-    attributes = struct.pack("QQQQ", _ATTR_RDONLY | _ATTR_NOSUID, 0, 0, 0)
-    call = _libc.syscall(_SYS_MOUNT_SETATTR, -100, target.encode(), _AT_RECURSIVE, attributes, len(attributes))
-    _done(call, f"mount_setattr {target}")
+def show(source: int, target: int, read_only: bool = False) -> None:
+    """Mounts what one descriptor stands for, with all that is mounted below it, on what the other one stands for.
+
+    read_only: that, and without set-uid programs. open_tree(2), mount_setattr(2), move_mount(2), Linux 5.12. No path is
+    looked up, so nobody can lead it anywhere else.
+    """
+    tree = _libc.syscall(_SYS_OPEN_TREE, source, b"", _TREE_CLONE | _AT_EMPTY_PATH | _AT_RECURSIVE | os.O_CLOEXEC)
+    _done(tree, "open_tree")
+    try:
+        if read_only:
+            attributes = struct.pack("QQQQ", _ATTR_RDONLY | _ATTR_NOSUID, 0, 0, 0)
+            flags = _AT_EMPTY_PATH | _AT_RECURSIVE
+            _done(_libc.syscall(_SYS_MOUNT_SETATTR, tree, b"", flags, attributes, len(attributes)), "mount_setattr")
+        _done(_libc.syscall(_SYS_MOVE_MOUNT, tree, b"", target, b"", _FROM_EMPTY | _TO_EMPTY), "move_mount")
+    finally:
+        os.close(tree)
+
+
+def leave_keyring() -> None:
+    """This process and all that it starts have a new session keyring: the user's keys are not theirs (keyrings(7)).
+
+    Where the kernel has no keyrings, there are none to leave.
+    """
+    if _libc.syscall(_SYS_KEYCTL[os.uname().machine], _JOIN_SESSION_KEYRING, None) < 0 and ctypes.get_errno() != errno.ENOSYS:
+        _done(-1, "keyctl")
 
 
 def unmount(target: str) -> None:
@@ -127,12 +162,14 @@ def change_root(folder: str) -> None:
     os.chdir("/")
 
 
-def limit_processes(most: int) -> None:
-    """Of the PID namespace that /proc shows. Only from Linux 6.14 on is this number a namespace's own: before, nothing is done,
-    as it would be the whole machine's (kernel/pid.c, pid_max).
+def limit_processes(most: int, proc: str) -> None:
+    """Of the PID namespace that this process is in. proc: where a /proc is mounted.
+
+    Only from Linux 6.14 on is this number a namespace's own: before, nothing is done, as it would be the whole machine's
+    (kernel/pid.c, pid_max).
     """
     if tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 14):
-        with open("/proc/sys/kernel/pid_max", "w", encoding="ascii") as file:
+        with open(f"{proc}/sys/kernel/pid_max", "w", encoding="ascii") as file:
             file.write(str(most))
 
 

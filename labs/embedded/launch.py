@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from labs.embedded.plan import NODE_NETWORKS
-from labs.embedded.server import Settings
+from labs.embedded.settings import Settings
 
 STARTING_LIMIT = 30.0  # seconds for a cluster to be ready
 _ENDING_LIMIT = 5.0  # seconds for one to end by itself
@@ -122,7 +122,7 @@ def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Seq
             given.write(json.dumps(list(pods)))
             given.seek(0)
             process = subprocess.Popen(
-                [sys.executable, "-m", "labs.embedded.server", settings.text()],
+                [sys.executable, "-S", "-m", "labs.embedded.begin", settings.text()],
                 stdin=given,
                 stdout=log,
                 stderr=log,

@@ -113,8 +113,8 @@ class NodeAgent:
         """A kernel setting that a Pod asked for; only its own network's are its to change."""
         if name == "net.ipv4.ping_group_range":
             value = "0 0"  # there is one group in our user namespace; every process of a Pod has it
-        if name.startswith("net."):
-            self.place.set({name.removeprefix("net.").replace(".", "/"): value}, netns)
+        path = name if "/" in name and "." not in name.partition("/")[0] else name.replace(".", "/")
+        self.place.set({path.removeprefix("net/"): value}, netns)
 
     async def unseat(self, pod: Object) -> None:
         """Takes the Pod's link away."""

@@ -1,10 +1,11 @@
-"""What a container sees of the machine: its programs, read only; a process list, hosts file and resolv.conf of its own.
+"""What a container sees of the machine: its programs, read only; a process list, /etc, /dev and files of its own.
 
 Nothing of the user's: no home, no /etc but for the few files that programs need. Mounts only; starts no process.
 `prepare` is called once, in a mount namespace of its own; `enter` in each container's, which is a copy of that one.
 """
 
 import os
+import posixpath
 import sys
 import sysconfig
 from glob import glob
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from labs.embedded import kernel
+from labs.embedded.roots import Root, below, opened
 
 PODS = "/pods"  # where `prepare` shows the folder that holds the Pods' files
-TERMINATION_LOG = "/dev/termination-log"
 _NEW = "/new"  # where a container's root is put together
 _TEMPORARY = "mode=755,size=64m"  # a container's own files, in memory
+_SMALL = "mode=755,size=1m"
 
 _MOST_PROCESSES = 1024  # of one container
 
@@ -32,80 +34,127 @@ _OWN_ETC = {
     "group": "root:x:0:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
 }
+_OF_THE_POD = ("hosts", "resolv.conf", "hostname")  # files of /etc that come from the Pod's folder
+# The machine's, not the container's: where its user is root, what is written there changes the machine.
+# containerd/pkg/oci/spec.go, populateDefaultUnixSpec (maskedPaths, readonlyPaths).
+_PROC_HIDDEN = (
+    "acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats",
+)  # fmt: skip
+_PROC_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 # agnhost, for who calls it from a shell: a program of ours, with the Python that we run in.
 _AGNHOST = "/agnhost"
 _AGNHOST_PARTS = "/run/agnhost"  # its modules
 _AGNHOST_MODULES = ("agnhost", "netexec", "origin")
 _python: list[str] = []  # files and folders of that Python which are not below _PROGRAMS
-_OF_THE_POD = ("hosts", "resolv.conf", "hostname")  # files of /etc that come from the Pod's folder
 
 
 def prepare(pods: str) -> None:
-    """This process' root becomes one that containers' are made from. pods: the folder with the Pods' files."""
-    root = "/tmp"  # any folder will do: it is hidden for us alone
-    kept = os.open(pods, os.O_PATH | os.O_DIRECTORY)
+    """This process' root becomes one that containers' are made from. pods: the folder with the Pods' files.
+
+    What is mounted in that folder later on, outside, is seen here, too.
+    """
+    place = "/tmp"  # any folder will do: it is hidden for us alone
+    kept, proc = (os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (pods, "/proc"))
     _python[:] = _own_python()
     agnhost = _agnhost_files()
-    kernel.mount("", "/", flags=kernel.REC | kernel.PRIVATE)
-    kernel.mount("tmpfs", root, "tmpfs", kernel.NOSUID | kernel.NODEV, _TEMPORARY)
-    for name in _PROGRAMS:
-        _show(f"/{name}", f"{root}/{name}")
-    for folder in (f"{root}/etc/ssl", f"{root}/dev/shm", f"{root}/proc", root + PODS, root + _NEW):
-        os.makedirs(folder)
-    for name in _ETC:
-        _show(f"/etc/{name}", f"{root}/etc/{name}")
-    for name, text in (_OWN_ETC | dict.fromkeys(_OF_THE_POD, "")).items():
-        _write(f"{root}/etc/{name}", text)
+    kernel.mount("", "/", flags=kernel.REC | kernel.SLAVE)
+    kernel.mount("tmpfs", place, "tmpfs", kernel.NOSUID | kernel.NODEV, _TEMPORARY)
+    root = Root(place)
+    for path in (*(f"/{name}" for name in _PROGRAMS), *(f"/etc/{name}" for name in _ETC), *_python):
+        _show(root, path)
     for name in _DEVICES:
-        _show(f"/dev/{name}", f"{root}/dev/{name}", read_only=False)
-    for name, target in _LINKS.items():
-        os.symlink(target, f"{root}/dev/{name}")
-    _write(f"{root}{TERMINATION_LOG}", "")
-    for path in _python:
-        _show(path, root + path)
+        _show(root, f"/dev/{name}")
     for path, text in agnhost.items():
-        _write(root + path, text)
-    os.chmod(root + _AGNHOST, 0o755)
-    kernel.bind("/proc", f"{root}/proc")
-    kernel.bind(f"/proc/self/fd/{kept}", root + PODS)
-    os.close(kept)
-    kernel.change_root(root)
+        root.write(path, text, 0o755)
+    os.close(root.folder(_NEW))
+    # Without one that is whole, the kernel gives none to containers (fs/namespace.c, mount_too_revealing).
+    root.show(proc, "/proc")
+    root.show(kept, PODS)
+    for descriptor in (kept, proc, root.descriptor):
+        os.close(descriptor)
+    kernel.change_root(place)
 
 
 def enter(spec: dict[str, Any]) -> None:
-    """This process' root becomes a container's. Its keys: see `spawn.Container`."""
+    """This process' root becomes a container's, and its folder the one that it begins in. Its keys: see `spawn.Container`."""
     kernel.mount("tmpfs", _NEW, "tmpfs", kernel.NOSUID | kernel.NODEV, _TEMPORARY)
+    root = Root(_NEW)
     for name in _PROGRAMS:
-        _show(f"/{name}", f"{_NEW}/{name}", read_only=False)  # it is so already
-    for name in ("etc", "dev", "proc", "tmp", "var/tmp", "run", "root"):
-        os.makedirs(f"{_NEW}/{name}")
+        _show(root, f"/{name}")
+    for name in ("tmp", "var/tmp", "run", "root"):
+        os.close(root.folder(name))
     for name in ("tmp", "var/tmp"):
         os.chmod(f"{_NEW}/{name}", 0o1777)
-    kernel.bind("/etc", f"{_NEW}/etc")
-    kernel.bind("/dev", f"{_NEW}/dev")
-    kernel.mount("tmpfs", f"{_NEW}/dev/shm", "tmpfs", kernel.NOSUID | kernel.NODEV, _TEMPORARY)
-    kernel.mount("proc", f"{_NEW}/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
-    for name in _OF_THE_POD:
-        kernel.bind(f"{PODS}/{spec['folder']}/etc/{name}", f"{_NEW}/etc/{name}")
-    _bind_file(f"{PODS}/{spec['folder']}/{spec['log']}", _NEW + spec["log_path"])
-    for volume in spec["volumes"]:
-        source, target = f"{PODS}/{volume['source']}", _NEW + volume["path"]
-        if os.path.isdir(source):
-            os.makedirs(target, exist_ok=True)
-            kernel.bind(source, target)
-        else:
-            _bind_file(source, target)
-        if volume["read_only"]:
-            kernel.read_only(target)
+    _etc(root, spec)
+    _dev(root)
+    _proc(root)
     if spec["agnhost"]:
         for path in (*_python, _AGNHOST, _AGNHOST_PARTS):
-            _show(path, _NEW + path)
-    os.makedirs(_NEW + spec["cwd"], exist_ok=True)
+            _show(root, path)
+    with opened(os.open(f"{PODS}/{spec['folder']}/{spec['log']}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) as log:
+        root.show(log, spec["log_path"])
+    for volume in spec["volumes"]:
+        folder = f"{PODS}/{volume['source']}"
+        with (
+            opened(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)) as whole,
+            opened(below(whole, volume["sub_path"])) as source,
+        ):
+            root.show(source, posixpath.normpath(f"/{volume['path']}"), volume["read_only"])
+    begins = root.folder(posixpath.normpath(f"/{spec['cwd']}"))
+    os.close(root.descriptor)
     kernel.change_root(_NEW)
-    kernel.limit_processes(_MOST_PROCESSES)
     if spec["read_only"]:
         kernel.mount("", "/", flags=kernel.REMOUNT | kernel.BIND | kernel.RDONLY | kernel.NOSUID | kernel.NODEV)
-    os.chdir(spec["cwd"])
+    os.fchdir(begins)
+    os.close(begins)
+
+
+def begin_in(folder: str) -> None:
+    """This process, whose root is a container's, goes to a folder there, and nowhere else by a link to an open descriptor."""
+    root = Root("/")
+    with opened(root.open(posixpath.normpath(f"/{folder}"), os.O_PATH | os.O_DIRECTORY)) as begins:
+        os.fchdir(begins)
+    os.close(root.descriptor)
+
+
+def _etc(root: Root, spec: dict[str, Any]) -> None:
+    for name in _ETC:
+        _show(root, f"/etc/{name}")
+    for name, text in _OWN_ETC.items():
+        root.write(f"/etc/{name}", text)
+    for name in _OF_THE_POD:
+        with opened(os.open(f"{PODS}/{spec['folder']}/etc/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) as file:
+            root.show(file, f"/etc/{name}")
+
+
+def _dev(root: Root) -> None:
+    """A folder of the container's own: writable even where its root is not, as the runtime has it."""
+    os.close(root.folder("dev"))
+    kernel.mount("tmpfs", f"{_NEW}/dev", "tmpfs", kernel.NOSUID, _SMALL)
+    for name in _DEVICES:
+        _show(root, f"/dev/{name}")  # read-only: what is written to a device goes through, its mode and owner stay
+    for name, target in _LINKS.items():
+        os.symlink(target, f"{_NEW}/dev/{name}")
+    os.close(root.folder("dev/shm"))
+    kernel.mount("tmpfs", f"{_NEW}/dev/shm", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=1777,size=64m")
+
+
+def _proc(root: Root) -> None:
+    """The container's own processes; of the machine's settings what can be read by anybody."""
+    os.close(root.folder("proc"))
+    kernel.mount("proc", f"{_NEW}/proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
+    kernel.limit_processes(_MOST_PROCESSES, f"{_NEW}/proc")
+    os.mkdir(f"{_NEW}/dev/nothing", 0o555)
+    with opened(root.open("dev/null")) as no_file, opened(root.open("dev/nothing")) as no_folder:
+        for name in _PROC_HIDDEN:
+            if os.path.exists(f"{_NEW}/proc/{name}"):
+                with opened(root.open(f"proc/{name}")) as place:
+                    kernel.show(no_folder if os.path.isdir(f"{_NEW}/proc/{name}") else no_file, place, read_only=True)
+    os.rmdir(f"{_NEW}/dev/nothing")
+    for name in _PROC_READ_ONLY:
+        if os.path.exists(f"{_NEW}/proc/{name}"):
+            with opened(root.open(f"proc/{name}")) as place, opened(root.open(f"proc/{name}")) as same:
+                kernel.show(same, place, read_only=True)
 
 
 def _own_python() -> list[str]:
@@ -113,8 +162,8 @@ def _own_python() -> list[str]:
     interpreter = os.path.realpath(sys.executable)
     libraries = glob(f"{sys.base_prefix}/lib/libpython{sys.version_info.major}*.so*")
     needed = [interpreter, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), *libraries]
-    below = tuple(f"/{name}/" for name in _PROGRAMS)
-    return [path for path in dict.fromkeys(needed) if not path.startswith(below)]
+    programs = tuple(f"/{name}/" for name in _PROGRAMS)
+    return [path for path in dict.fromkeys(needed) if not path.startswith(programs)]
 
 
 def _agnhost_files() -> dict[str, str]:
@@ -128,30 +177,10 @@ def _agnhost_files() -> dict[str, str]:
     return {_AGNHOST: main, f"{package}/__init__.py": "", f"{_AGNHOST_PARTS}/labs/__init__.py": "", **modules}
 
 
-def _show(source: str, target: str, read_only: bool = True) -> None:
-    """The same folder, file or link at `target`, if there is one."""
-    if os.path.islink(source) and os.path.dirname(source) == "/":
-        os.symlink(os.readlink(source), target)
-        return
-    if not os.path.exists(source):
-        return
-    if os.path.isdir(source):
-        os.makedirs(target, exist_ok=True)
-    else:
-        _write(target, "")
-    kernel.bind(source, target)
-    if read_only:
-        kernel.read_only(target)
-
-
-def _bind_file(source: str, target: str) -> None:
-    if not os.path.exists(target):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        _write(target, "")
-    kernel.bind(source, target)
-
-
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+def _show(root: Root, path: str) -> None:
+    """The same folder, file or link of this process' root there, read-only, if there is one."""
+    if os.path.islink(path) and os.path.dirname(path) == "/":
+        os.symlink(os.readlink(path), path.removeprefix("/"), dir_fd=root.descriptor)
+    elif os.path.exists(path):
+        with opened(os.open(path, os.O_PATH | os.O_CLOEXEC)) as source:
+            root.show(source, path, read_only=True)

@@ -18,14 +18,16 @@ DEFAULT_CAPABILITIES = (
     "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
     "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 )  # fmt: skip
+MORE_CAPABILITIES = ("NET_ADMIN",)  # that a container may ask for: of its own network
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A folder or file of the Pod's folder that a container sees. source: relative to the folder of all Pods."""
+    """A volume, or what is at `sub_path` in it, that a container sees. source: the volume, in the folder of all Pods."""
 
     path: str
     source: str
+    sub_path: str = ""
     read_only: bool = False
 
 
@@ -105,12 +107,12 @@ class Spawner:
         """
         self._number += 1
         number = self._number
-        spec: dict[str, Any] = {**asdict(container), "id": number, "command": list(command), "join": join, "tty": tty}
+        spec: dict[str, Any] = {**asdict(container), "command": list(command), "join": join, "tty": tty}
         payload = os.memfd_create("spec", os.MFD_CLOEXEC)
         try:
             os.pwrite(payload, json.dumps(spec).encode(), 0)
             self._asked[number] = asyncio.get_running_loop().create_future()
-            socket.send_fds(self._zygote, [b"start"], [payload, netns, *standard])
+            socket.send_fds(self._zygote, [str(number).encode()], [payload, netns, *standard])
         finally:
             os.close(payload)
         return await self._asked[number]

@@ -19,8 +19,8 @@ import termios
 from typing import Any, NoReturn
 
 from labs.embedded import agnhost, kernel, limits, netexec, sandbox
+from labs.embedded.settings import ROOM
 
-ROOM = 512  # bytes of this process' arguments, which become those of what runs without another program
 _FILES = 1024  # open files of a container's process
 _FDS = 5  # with each request: its file, the network namespace, stdin, stdout, stderr
 
@@ -45,6 +45,8 @@ class _Job:
 
 def serve(asked: socket.socket, pods: str) -> NoReturn:
     """Serves requests that come over the socket until its other end is closed. pods: the folder with the Pods' files."""
+    os.environ.clear()
+    kernel.hide_environment()  # the user's: no Pod's process 1 shall show it
     kernel.unshare(kernel.NEWNS)
     sandbox.prepare(pods)
     kernel.reap_grandchildren()
@@ -55,8 +57,6 @@ def serve(asked: socket.socket, pods: str) -> NoReturn:
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.clear()
-    kernel.hide_environment()  # the user's: no Pod's process 1 shall show it
     gc.disable()
     gc.freeze()
     _loop(asked, awake)
@@ -76,7 +76,7 @@ def _loop(asked: socket.socket, awake: socket.socket) -> NoReturn:
             request = _receive(asked)
             if request is None:
                 os._exit(0)
-            job = _start(*request, asked)
+            job = _start(*request)
             jobs[job.pipe] = job
             entering.add(job.first)
             poll.register(job.pipe, select.POLLIN)
@@ -99,16 +99,16 @@ def _loop(asked: socket.socket, awake: socket.socket) -> NoReturn:
             _tell(asked, {"id": running.pop(pid), "status": os.waitstatus_to_exitcode(early.pop(pid))})
 
 
-def _receive(asked: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def _receive(asked: socket.socket) -> tuple[int, list[int]] | None:
+    """The number of a request, and its descriptors. What it asks for is read by the child alone: a Pod's process is a copy of
+    this one, and shall not have in its memory what other Pods were given."""
     data, ancillary, _, _ = asked.recvmsg(64, socket.CMSG_SPACE(_FDS * 4), socket.MSG_CMSG_CLOEXEC)
     if not data:
         return None
     fds = array.array("i")
     for _, _, words in ancillary:
         fds.frombytes(words[: len(words) - len(words) % 4])
-    payload, *others = fds
-    with open(payload, "rb") as file:
-        return json.loads(os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)), others
+    return int(data), list(fds)
 
 
 def _tell(asked: socket.socket, message: dict[str, Any]) -> None:
@@ -143,13 +143,14 @@ def _ended() -> list[tuple[int, int]]:
 # --- what is forked
 
 
-def _start(spec: dict[str, Any], fds: list[int], asked: socket.socket) -> _Job:
+def _start(number: int, fds: list[int]) -> _Job:
     """Forks twice: the first child enters the namespaces, the second one is born in them. Tells by the pipe."""
     told, tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     first = os.fork()
     if first == 0:
         try:
-            netns, *standard = fds
+            payload, netns, *standard = fds
+            spec = json.loads(os.pread(payload, os.fstat(payload).st_size, 0))
             _enter(spec, netns)
             pid = os.fork()
             if pid:
@@ -161,12 +162,12 @@ def _start(spec: dict[str, Any], fds: list[int], asked: socket.socket) -> _Job:
     os.close(tell)
     for fd in fds:
         os.close(fd)
-    return _Job(spec["id"], first, told)
+    return _Job(number, first, told)
 
 
 def _fail(tell: int, error: BaseException) -> NoReturn:
     number = error.errno if isinstance(error, OSError) else 0
-    words = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    words = error.strerror or str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
     os.write(tell, json.dumps([number, words]).encode() + b"\n")
     os._exit(127)
 
@@ -174,14 +175,11 @@ def _fail(tell: int, error: BaseException) -> NoReturn:
 def _enter(spec: dict[str, Any], netns: int) -> None:
     """The first child: into a running container's namespaces, or into new ones. A process is in a PID namespace by birth."""
     if spec["join"]:
-        names = (("pid", kernel.NEWPID), ("net", kernel.NEWNET), ("uts", kernel.NEWUTS), ("ipc", kernel.NEWIPC))
-        opened = [(os.open(f"/proc/{spec['join']}/ns/{name}", os.O_RDONLY), flag) for name, flag in names]
-        opened.append((os.open(f"/proc/{spec['join']}/ns/mnt", os.O_RDONLY), kernel.NEWNS))
+        container = os.pidfd_open(spec["join"])
+        kernel.setns(container, kernel.NEWPID | kernel.NEWNET | kernel.NEWUTS | kernel.NEWIPC | kernel.NEWNS)
         if spec["user"]:  # last: it takes away what the others need
-            opened.append((os.open(f"/proc/{spec['join']}/ns/user", os.O_RDONLY), kernel.NEWUSER))
-        for fd, flag in opened:
-            kernel.setns(fd, flag)
-            os.close(fd)
+            kernel.setns(container, kernel.NEWUSER)
+        os.close(container)
         return
     kernel.setns(netns, kernel.NEWNET)
     if not spec["host"]:
@@ -194,22 +192,22 @@ def _run(spec: dict[str, Any], standard: list[int], tell: int) -> NoReturn:
     for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
-    if spec["join"]:
-        os.chdir(spec["cwd"])
-    elif not spec["host"]:
-        socket.sethostname(spec["hostname"])
-        sandbox.enter(spec)
+    os.umask(0o022)
     for target, fd in enumerate(standard):
         os.dup2(fd, target)
     os.dup2(tell, 3, inheritable=False)
-    os.closerange(4, 256)
+    os.closerange(4, 1 << 20)  # before a container's own links are followed
     try:
+        if spec["join"]:
+            sandbox.begin_in(spec["cwd"])
+        elif not spec["host"]:
+            socket.sethostname(spec["hostname"])
+            sandbox.enter(spec)
         if spec["tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         limits.lower(resource.RLIMIT_NPROC, limits.processes_of_pods())
         limits.lower(resource.RLIMIT_NOFILE, _FILES)
         limits.lower(resource.RLIMIT_CORE, 0)
-        os.umask(0o022)
         if not spec["host"]:
             if spec["user"] and not spec["join"]:
                 kernel.become(spec["user"], spec["group"])

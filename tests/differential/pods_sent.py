@@ -52,7 +52,7 @@ VALUES: dict[str, list[Any]] = {
     ],
     "securityContext": [
         {}, {"runAsNonRoot": True}, {"fsGroup": -1}, {"fsGroup": 0}, {"sysctls": [{"name": "net.ipv4.ip_forward", "value": "1"}]},
-        {"sysctls": [{"name": "a b", "value": ""}]}, {"sysctls": [{"name": "a.b", "value": "1"}, {"name": "a.b", "value": "1"}]},
+        {"sysctls": [{"name": "net.a b", "value": ""}]}, {"sysctls": [{"name": "net.b", "value": "1"}, {"name": "net.b", "value": "1"}]},
         {"seccompProfile": {"type": "RuntimeDefault"}}, {"seccompProfile": {"type": "x"}}, {"seccompProfile": {}},
         {"seccompProfile": {"type": "Localhost"}}, {"seccompProfile": {"type": "Unconfined", "localhostProfile": "a"}},
     ],
@@ -96,7 +96,7 @@ VALUES: dict[str, list[Any]] = {
     f"{MAIN}.resources.limits.cpu": AMOUNTS, f"{MAIN}.resources.requests.memory": AMOUNTS,
     f"{MAIN}.securityContext": [
         {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}, {"runAsNonRoot": True, "runAsUser": 0},
-        {"capabilities": {"add": ["NET_ADMIN", ""]}}, {"seccompProfile": {"type": "x"}}, {"seccompProfile": {"type": "Localhost", "localhostProfile": "../a"}},
+        {"capabilities": {"add": ["NET_ADMIN", "CAP_CHOWN"]}}, {"seccompProfile": {"type": "x"}}, {"seccompProfile": {"type": "Localhost", "localhostProfile": "../a"}},
         {"allowPrivilegeEscalation": "x"},
     ],
     f"{MAIN}.securityContext.runAsUser": USERS,

@@ -4,8 +4,10 @@ from typing import Any
 
 from labs.embedded.api import models
 from labs.embedded.api.status import FieldError, forbidden
+from labs.embedded.spawn import DEFAULT_CAPABILITIES, MORE_CAPABILITIES
 
 Object = dict[str, Any]
+WHY_VALUE = "the embedded cluster does not serve this value (a kind cluster does)"
 WHY = "the embedded cluster does not serve this field of a Pod (a kind cluster does)"
 # By the kubernetes client's model. Models that are not named here are served whole.
 SERVED: dict[str, set[str]] = {
@@ -40,7 +42,38 @@ SERVED: dict[str, set[str]] = {
 def errors(spec: Object, path: str) -> list[FieldError]:
     """One error for each field of a PodSpec that is not served, or has a value that is not."""
     windows = (spec.get("os") or {}).get("name") == "windows"
-    return [*_unserved(spec, "V1PodSpec", path), *([forbidden(f"{path}.os.name", WHY)] if windows else [])]
+    found = [*_unserved(spec, "V1PodSpec", path), *([forbidden(f"{path}.os.name", WHY)] if windows else [])]
+    return found + _capabilities(spec, path) + _sysctls(spec, path)
+
+
+def _capabilities(spec: Object, path: str) -> list[FieldError]:
+    """Those that are asked for and not given: the machine's, or any to who is not root.
+
+    NET_BIND_SERVICE is what "restricted" allows to be asked for; who is not root has no use for it, here and elsewhere:
+    every port may be bound (net.ipv4.ip_unprivileged_port_start is 0).
+    """
+    found: list[FieldError] = []
+    pods = spec.get("securityContext") or {}
+    for part in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(part) or []):
+            mine = container.get("securityContext") or {}
+            user = mine.get("runAsUser", pods.get("runAsUser"))
+            given = {"NET_BIND_SERVICE"} if user else {*DEFAULT_CAPABILITIES, *MORE_CAPABILITIES}
+            for at, name in enumerate((mine.get("capabilities") or {}).get("add") or []):
+                if name.removeprefix("CAP_") not in given:
+                    here = f"{path}.{part}[{index}].securityContext.capabilities.add[{at}]"
+                    found.append(forbidden(here, f"{name}: {WHY_VALUE}"))
+    return found
+
+
+def _sysctls(spec: Object, path: str) -> list[FieldError]:
+    """Those that are not of the Pod's own network."""
+    sysctls = (spec.get("securityContext") or {}).get("sysctls") or []
+    return [
+        forbidden(f"{path}.securityContext.sysctls[{index}].name", f"{sysctl['name']}: {WHY_VALUE}")
+        for index, sysctl in enumerate(sysctls)
+        if not sysctl.get("name", "").replace("/", ".").startswith("net.")
+    ]
 
 
 def _unserved(given: Object, model: str, path: str) -> list[FieldError]:

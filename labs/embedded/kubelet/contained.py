@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from labs.embedded.kubelet import images
-from labs.embedded.spawn import DEFAULT_CAPABILITIES, Container, Volume
+from labs.embedded.spawn import DEFAULT_CAPABILITIES, MORE_CAPABILITIES, Container, Volume
 
 Object = dict[str, Any]
-_MORE_CAPABILITIES = ("NET_ADMIN", "SYS_PTRACE")  # that `add` may ask for
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,7 @@ def contained(pod_spec: Object, spec: Object, seat: Seat, env: dict[str, str]) -
     user = int(mine.get("runAsUser", pods.get("runAsUser")) or 0)
     capabilities = mine.get("capabilities") or {}
     volumes = tuple(
-        Volume(
-            one["mountPath"],
-            seat.volumes[one["name"]] + (f"/{one['subPath']}" if one.get("subPath") else ""),
-            bool(one.get("readOnly")),
-        )
+        Volume(one["mountPath"], seat.volumes[one["name"]], one.get("subPath") or "", bool(one.get("readOnly")))
         for one in spec.get("volumeMounts") or []
         if one["name"] in seat.volumes
     )
@@ -58,7 +53,7 @@ def _kept(capabilities: Object) -> tuple[str, ...]:
     drop = {name.removeprefix("CAP_") for name in capabilities.get("drop") or []}
     add = {name.removeprefix("CAP_") for name in capabilities.get("add") or []}
     kept = set() if "ALL" in drop else set(DEFAULT_CAPABILITIES) - drop
-    return tuple(sorted(kept | (add & {*DEFAULT_CAPABILITIES, *_MORE_CAPABILITIES})))
+    return tuple(sorted(kept | (add & {*DEFAULT_CAPABILITIES, *MORE_CAPABILITIES})))
 
 
 def exec_words(error: OSError, command: list[str]) -> str:

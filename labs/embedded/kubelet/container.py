@@ -7,14 +7,13 @@ import asyncio
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from labs.embedded.kubelet import environment, images, probes, probing, pulling
+from labs.embedded.kubelet import environment, images, memory, preparing, probes, probing, pulling, restarting
 from labs.embedded.kubelet import exec as execs
 from labs.embedded.kubelet.contained import Seat, contained, exec_words
 from labs.embedded.kubelet.logs import Log
@@ -22,8 +21,6 @@ from labs.embedded.spawn import Container, Spawner, Started
 from labs.embedded.store import now
 
 Object = dict[str, Any]
-FIRST_PAUSE, LONGEST_PAUSE = 10.0, 300.0  # seconds before a container that crashed is started again: doubled each time
-FORGOTTEN = 600.0  # seconds that a container must run for its earlier crashes to be forgotten
 _MESSAGE = 4096  # bytes of a termination message
 _FALLBACK = (80, 2048)  # lines and bytes of the log that stand in for it (FallbackToLogsOnError)
 
@@ -67,6 +64,8 @@ class ContainerRun:
         self.container: Container | None = None
         self.stdin = -1
         self.taps: set[asyncio.Queue[tuple[int, bytes] | None]] = set()  # who is attached
+        limits = (spec.get("resources") or {}).get("limits") or {}
+        self.memory_limit, self.storage_limit = str(limits.get("memory", "")), str(limits.get("ephemeral-storage", ""))
         self._other_image = asyncio.Event()
         self.status: Object = {
             "name": self.name,
@@ -91,20 +90,20 @@ class ContainerRun:
             begun = loop.time()
             code = await self._run()
             ended = loop.time()
-            if self.owner.stopping.is_set() or not _again(policy, code, self.init):
+            if self.owner.stopping.is_set() or not restarting.again(policy, code, self.init):
                 return code
-            if ended - begun > FORGOTTEN:
+            if ended - begun > restarting.FORGOTTEN:
                 pause = 0.0
             if pause and await self._held_back(pause):
                 return code
-            pause = min(2 * pause, LONGEST_PAUSE) if pause else FIRST_PAUSE
+            pause = restarting.next_pause(pause)
             self.status["restartCount"] += 1
 
     async def _held_back(self, pause: float) -> bool:
         """Waits before the next start; whether the Pod was stopped meanwhile."""
         metadata = self.owner.pod["metadata"]
         whole = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-        words = f"back-off {_go(pause)} restarting failed container={self.name} pod={whole}"
+        words = f"back-off {restarting.shown(pause)} restarting failed container={self.name} pod={whole}"
         self.waits("CrashLoopBackOff", words)
         said = f"Back-off restarting failed container {self.name} in pod {whole}"
         self.tell("Warning", "BackOff", said)
@@ -157,6 +156,7 @@ class ContainerRun:
         try:
             env = self.owner.variables(self.spec)
             command = environment.command(self.spec, image, env)
+            preparing.container(self.owner.pod, self.spec, self.owner.seat)
             self.container = contained(self.owner.pod["spec"], self.spec, self.owner.seat, env)
         except environment.Missing as error:
             return await self._not_configured(str(error))
@@ -183,16 +183,18 @@ class ContainerRun:
                             "supplementalGroups": [self.container.group]}},
         )  # fmt: skip
         asker = self.owner.asker(self.spec, self._execute)
-        probed = asyncio.create_task(probing.run(self, asker)) if probing.wanted(self.spec) else None
+        beside = [asyncio.create_task(probing.run(self, asker))] if probing.wanted(self.spec) else []
+        held = asyncio.create_task(memory.hold(self.process, self.memory_limit)) if self.process and self.memory_limit else None
         try:
             code = await ended
         finally:
-            if probed is not None:
-                probed.cancel()
+            out_of_memory = held is not None and held.done()
+            for task in [*beside, *([held] if held is not None else [])]:
+                task.cancel()
             self.process = None
             self.close_stdin()
         message = self._message(log_file, code)
-        self._terminated(code, begun, identity, message)
+        self._terminated(code, begun, identity, message, "OOMKilled" if out_of_memory else "")
         return code
 
     def _terminated(self, code: int, begun: str, identity: str, message: str, reason: str = "") -> None:
@@ -377,22 +379,3 @@ class ContainerRun:
 def with_terminal(container: Container) -> Container:
     """The same container, told what terminal it has."""
     return replace(container, env={"TERM": "xterm", **container.env})
-
-
-def _again(policy: str, code: int, init: bool) -> bool:
-    if init and code == 0:
-        return False
-    if init:
-        return policy != "Never"
-    return policy == "Always" or (policy == "OnFailure" and code != 0)
-
-
-def _go(seconds: float) -> str:
-    """A duration as Go prints it: "10s", "1m20s"."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def remove(folder: Path) -> None:
-    """Takes a Pod's folder away."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -12,16 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from labs.embedded.kubelet import container as containers
 from labs.embedded.kubelet import environment, probes, status
+from labs.embedded.kubelet import storage as storages
 from labs.embedded.kubelet.contained import Seat
 from labs.embedded.kubelet.container import ContainerRun
+from labs.embedded.kubelet.storage import Storage
 from labs.embedded.plan import AddressPlan, NodePlan
 from labs.embedded.spawn import Spawner
 from labs.embedded.store import Store, StoreError, now
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
+_EVICTION_GRACE = 1.0  # seconds (immediateEvictionGracePeriodSeconds)
 _AGAIN = 0.5  # seconds before a missing ConfigMap or Secret is looked for again
 
 
@@ -51,7 +53,10 @@ class Node(Protocol):
 
 
 class PodRun:
-    """A Pod that runs here. pod: the newest object. seat: once it has a network; has_network: while it has."""
+    """A Pod that runs here. pod: the newest object. seat: once it has a network; has_network: while it has.
+
+    storage: its files, while it has any. evicted: why it was, once it was.
+    """
 
     seat: Seat
 
@@ -66,6 +71,9 @@ class PodRun:
         self.init = [ContainerRun(self, one, True, "PodInitializing") for one in spec.get("initContainers") or []]
         self.main = [ContainerRun(self, one, False, waits) for one in spec["containers"]]
         self.has_network = False
+        self.storage: Storage | None = None
+        self.evicted = ""
+        self._watching: asyncio.Task[None] | None = None
         self._writing = False
         self._begun = now()
         self._ended = False
@@ -95,7 +103,8 @@ class PodRun:
             hosted = bool(self.pod["spec"].get("hostNetwork"))
             name = self.node.node.name if hosted else environment.hostname(self.pod)
             self.seat = Seat(netns, address, name, folder, {})
-            (folder / "etc").mkdir(parents=True, exist_ok=True)
+            self.storage = Storage(folder, self.pod["spec"])
+            (folder / "etc").mkdir()
             (folder / "etc/hosts").write_text(environment.hosts(self.pod, address), "utf-8")
             (folder / "etc/resolv.conf").write_text(environment.resolv_conf(self.pod, self.node.plan), "utf-8")
             (folder / "etc/hostname").write_text(f"{name}\n", "utf-8")
@@ -103,6 +112,7 @@ class PodRun:
             self.changed()
             if not await self._volumes():
                 return
+            self._watching = asyncio.create_task(self._watch())
             policy = self.pod["spec"].get("restartPolicy", "Always")
             for one in self.init:
                 if await one.live(policy) != 0 or self.stopping.is_set():
@@ -148,9 +158,8 @@ class PodRun:
 
     def _volume(self, volume: Object) -> None:
         name = volume["name"]
-        folder = self.seat.folder / "volumes" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o777)
+        assert self.storage is not None
+        folder = self.storage.volume(name)
         self.seat.volumes[name] = f"{self.seat.folder.name}/volumes/{name}"
         sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
         for source in sources:
@@ -182,6 +191,36 @@ class PodRun:
 
     def _find(self, kind: str, name: str) -> Object | None:
         return self.node.store.get(kind, self.key[0], name)
+
+    # --- its eviction
+
+    async def _watch(self) -> None:
+        """Looks at what its files take, for as long as it runs and could take too much."""
+        assert self.storage is not None
+        while self.storage.empty_dirs or any(one.storage_limit for one in self.main):
+            roots = {
+                one.name: (f"/proc/{one.process.pid}/root", one.storage_limit)
+                for one in self.main
+                if one.process is not None and one.storage_limit
+            }
+            if message := await self.storage.excess(roots):
+                await self._evict(message)
+                return
+            if await self._stopped_within(storages.PERIOD):
+                return
+
+    async def _evict(self, message: str) -> None:
+        """Ends the containers; the object stays, and has failed (pkg/kubelet/eviction/eviction_manager.go, evictPod)."""
+        self.evicted = message
+        self.tell("Warning", "Evicted", message)
+        self.stopping.set()
+        await asyncio.gather(*[one.end(_EVICTION_GRACE) for one in [*self.init, *self.main]])
+        await asyncio.shield(self._life)
+        self.has_network = False
+        await self.node.unseat(self.pod)
+        if self.storage is not None:
+            self.storage.remove()
+        self.changed()
 
     # --- for its containers
 
@@ -227,13 +266,14 @@ class PodRun:
             [copy.deepcopy(status.of_container(one.status, one.spec)) for one in some] for some in (self.init, self.main)
         )
         found = status.Containers(init, sorted(main, key=lambda one: str(one["name"])))
-        phase = status.phase(found, pod["spec"].get("restartPolicy", "Always"))
+        phase = "Failed" if self.evicted else status.phase(found, pod["spec"].get("restartPolicy", "Always"))
         old = pod.get("status") or {}
+        before = status.with_disruption(old.get("conditions") or [], self.evicted, now())
         generation = pod["metadata"].get("generation", 1)
         new: Object = {
             **old,
             "phase": phase,
-            "conditions": status.conditions(old.get("conditions") or [], generation, found, phase, self.has_network, now()),
+            "conditions": status.conditions(before, generation, found, phase, self.has_network, now()),
             "containerStatuses": found.main,
             "hostIP": self.node.node.address,
             "hostIPs": [{"ip": self.node.node.address}],
@@ -241,6 +281,7 @@ class PodRun:
             "startTime": old.get("startTime") or self._begun,
             **status.resources(found.main),
         }
+        new |= {"reason": "Evicted", "message": self.evicted} if self.evicted else {}
         new |= {"initContainerStatuses": found.init} if found.init else {}
         if hasattr(self, "seat"):
             new |= {"podIP": self.seat.address, "podIPs": [{"ip": self.seat.address}]}
@@ -290,7 +331,10 @@ class PodRun:
         self._ended = True
         if hasattr(self, "seat"):
             await self.node.unseat(self.pod)
-            containers.remove(self.seat.folder)
+        if self._watching is not None:
+            self._watching.cancel()
+        if self.storage is not None:
+            self.storage.remove()
 
     def _remove(self) -> None:
         """The object goes, or waits for its finalizers."""

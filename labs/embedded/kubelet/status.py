@@ -118,6 +118,15 @@ def conditions(
     return found + [one for one in old if one["type"] not in wanted]
 
 
+def with_disruption(conditions: Sequence[Object], message: str, now: str) -> list[Object]:
+    """The conditions, and that the kubelet ends the Pod, where there is a message that says why."""
+    if not message or any(known["type"] == "DisruptionTarget" for known in conditions):
+        return list(conditions)
+    facts = {"status": "True", "reason": "TerminationByKubelet", "message": message}
+    moments = {"lastProbeTime": None, "lastTransitionTime": now}
+    return [*conditions, {"type": "DisruptionTarget", **moments, **facts}]
+
+
 def _condition(kind: str, facts: Object, before: Object | None, generation: int, now: str) -> Object:
     kept = before is not None and before["status"] == facts["status"]
     return {
