@@ -217,6 +217,18 @@ def test_a_change_is_as_small_as_what_changed() -> None:
     assert len(said) == 2 and all(address in one for one in said), "one element goes, one comes; its chain stays"
 
 
+def test_the_rules_for_comparing_are_the_whole_and_change_nothing() -> None:
+    made = NodeRules(NODES[0], PLAN)
+    for service in SERVICES:
+        made.see("services", service)
+    written = made.whole()
+    for endpoint_slice in SLICES:
+        made.see("endpointslices", endpoint_slice)
+    other = copy.deepcopy(made)
+    assert made.fresh() == rules(SERVICES, SLICES, NODES[0], PLAN) != written
+    assert made.change() == other.change()
+
+
 def test_udp_destinations_are_named_where_connections_must_be_forgotten() -> None:
     running = NodeRules(NODES[1], PLAN)
     service = next(one for one in SERVICES if one["metadata"]["name"] == "three")

@@ -19,7 +19,7 @@ from kubernetes import client as kubernetes_client
 from labs import __main__ as commands
 from labs import home, tools, waiting
 from labs.cluster import LimitedClient
-from labs.embedded import launch
+from labs.embedded import launch, processes
 from labs.providers import embedded
 from labs.providers.context import kubeconfig
 
@@ -54,7 +54,7 @@ def test_the_embedded_clusters_api_is_silent(
 ) -> None:
     monkeypatch.setenv("LABS_CLUSTER", "embedded")
     own = os.getpid()
-    running = launch.Running("silent", own, launch._begun(own), port, "172.30.0.0/24", {}, {}, "secret", "")
+    running = launch.Running("silent", own, processes.begun(own), port, "172.30.0.0/24", {}, {}, "secret", "")
     launch.write_private(embedded._files().facts, json.dumps(asdict(running)))
     home.kubeconfig().write_text(_kubeconfig(port), "utf-8")
     assert run(command, capsys) == (

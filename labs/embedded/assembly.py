@@ -13,31 +13,33 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from labs.embedded import bootstrap, controllers, limits, listeners
+from labs.embedded import bootstrap, controllers, limits, listeners, server_log
 from labs.embedded.api import Api
 from labs.embedded.api.pods import Pods
 from labs.embedded.certificates import Making
+from labs.embedded.health import Health
+from labs.embedded.health_report import CHECK
+from labs.embedded.holders import Holders
 from labs.embedded.links import Network
 from labs.embedded.node import NodeAgent, Nodes
 from labs.embedded.plan import API_PORT, KUBELET_PORT, AddressPlan
 from labs.embedded.proxy import Proxy
 from labs.embedded.rules import NodeRules
 from labs.embedded.settings import Settings, tell
-from labs.embedded.spawn import PATH, Container, Spawner
+from labs.embedded.spawn import Spawner
 from labs.embedded.store import Object, Store
 
 log = logging.getLogger(__name__)
-_HOLDER = Container(env={"PATH": PATH}, host=True)  # of a place: so that it can be entered from outside
 _PATIENCE = 25.0  # seconds for the first Pods to be Ready
 SETTLED = "/labs/settled"  # of the API: answers when every node has acted on what was changed before
 
 
 def run(settings: Settings, plan: AddressPlan, zygote: socket.socket, making: Making) -> None:
     """Runs the cluster until SIGTERM or SIGINT."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    server_log.begin()
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
         limits.take_all(kind)  # each watch and each Pod takes some
@@ -61,21 +63,25 @@ async def _run(settings: Settings, plan: AddressPlan, zygote: socket.socket, mak
     nodes.start()
     admit = _admitting(store)
     controllers.start(store, certificates.authority, admit)
-    bootstrap.dns_pods(store, plan)
+    for pod in bootstrap.dns_pods(plan):
+        store.create("pods", pod)
     given = bootstrap.first_pods(store, json.load(sys.stdin), admit)
-    holding = asyncio.create_task(_held(spawner, network))
+    holders = Holders(spawner, {name: place for name, place in network.places.items() if place is not network.laptop})
+    holding = asyncio.create_task(holders.start())
     running = await asyncio.gather(*[proxy.start() for proxy in proxies])
-    served = listeners.Https(api.app, certificates.context, _settled(token, proxies))
+    health = Health(store, spawner, network, nodes, proxies, holders, given)
+    extras = [listeners.Extra(SETTLED, token, _settled(proxies)), listeners.Extra(CHECK, token, health.check)]
+    served = listeners.Https(api.app, certificates.context, extras)
     await served.start()
     _listen(served, settings, network)
     mapped = [
         listeners.Mapping(socket.socket(fileno=fd), (plan.nodes[0].address, port)) for port, fd in settings.mappings.items()
     ]
-    held = await holding
+    await holding
     await _ready(store, given)
     gc.collect()
     gc.freeze()
-    tell(settings.ready, {"token": token, "authority": certificates.authority, "holders": held})
+    tell(settings.ready, {"token": token, "authority": certificates.authority, "holders": holders.pids})
     log.info("cluster %s is up", settings.name)
     spawner.gone.add_done_callback(lambda _: ended.set())
     await ended.wait()
@@ -95,13 +101,6 @@ def _listen(served: listeners.Https, settings: Settings, network: Network) -> No
     served.listen(control_plane.socket(socket.SOCK_STREAM, "0.0.0.0", API_PORT))
     for place in network.nodes.values():
         served.listen(place.socket(socket.SOCK_STREAM, "0.0.0.0", KUBELET_PORT), kubelet=True)
-
-
-async def _held(spawner: Spawner, network: Network) -> dict[str, int]:
-    """A process in each place of the network, by the place's name."""
-    places = {**network.nodes, "machine": network.machine}
-    started = [spawner.start(_HOLDER, ["sleep", "infinity"], place.netns, (0, 1, 2)) for place in places.values()]
-    return {name: process.pid for name, process in zip(places, await asyncio.gather(*started), strict=True)}
 
 
 async def _ready(store: Store, pods: list[Object]) -> None:
@@ -132,9 +131,9 @@ def _admitting(store: Store) -> Callable[[Object], Object]:
     return admit
 
 
-def _settled(token: str, proxies: list[Proxy]) -> "listeners.Extra":
+def _settled(proxies: list[Proxy]) -> Callable[[], Awaitable[None]]:
     async def settled() -> None:
         for proxy in proxies:
             await proxy.settled()
 
-    return listeners.Extra(SETTLED, token, settled)
+    return settled

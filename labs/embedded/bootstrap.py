@@ -8,6 +8,7 @@ from labs.embedded.store import Store
 
 Object = dict[str, Any]
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+DNS_PORT = 53
 _DNS_LABELS = {"k8s-app": "kube-dns"}
 
 
@@ -15,17 +16,48 @@ def fill(store: Store, plan: AddressPlan) -> None:
     """Makes all of it, before anybody else writes."""
     for name in NAMESPACES:
         store.create("namespaces", namespace(name))
-    control_plane = plan.nodes[0].address
-    store.create("services", api_service(plan))
-    for resource, obj in api_backends(control_plane):
+    for resource, obj in services(plan):
         store.create(resource, obj)
-    store.create("services", dns_service(plan))
 
 
-def dns_pods(store: Store, plan: AddressPlan) -> None:
+def services(plan: AddressPlan) -> list[tuple[str, Object]]:
+    """The API's Service with its backends, and that of the DNS servers."""
+    return [("services", api_service(plan)), *api_backends(plan.nodes[0].address), ("services", dns_service(plan))]
+
+
+def dns_pods(plan: AddressPlan) -> list[Object]:
     """The DNS servers: one a node."""
-    for number, node in enumerate(plan.nodes):
-        store.create("pods", dns_pod(number, node.name))
+    return [dns_pod(number, node.name) for number, node in enumerate(plan.nodes)]
+
+
+def make_again(store: Store, plan: AddressPlan) -> list[str]:
+    """Makes what the cluster's own addresses need and somebody has deleted; what that was."""
+    gone = []
+    for resource, obj in [*services(plan), *(("pods", pod) for pod in dns_pods(plan))]:
+        metadata = obj["metadata"]
+        if store.get(resource, metadata["namespace"], metadata["name"]) is None:
+            store.create(resource, obj)
+            gone.append(f"{obj['kind']} {metadata['namespace']}/{metadata['name']}")
+    return gone
+
+
+def answering(store: Store, plan: AddressPlan) -> list[tuple[str, int, str]]:
+    """What should take TCP connections from the nodes: address, port, and what that is. Services as they were made alone:
+    what somebody has changed may well not answer."""
+    targets = []
+    for service in (api_service(plan), dns_service(plan)):
+        metadata, spec = service["metadata"], service["spec"]
+        stored = (store.get("services", metadata["namespace"], metadata["name"]) or {}).get("spec", {})
+        same = all(stored.get(part) == spec.get(part) for part in ("clusterIP", "selector", "ports"))
+        served = not spec.get("selector") or any(is_ready(store, pod) for pod in dns_pods(plan))
+        if same and served:
+            [port] = [one["port"] for one in spec["ports"] if one["protocol"] == "TCP"]
+            targets.append((spec["clusterIP"], port, f"Service {metadata['namespace']}/{metadata['name']}"))
+    for pod in dns_pods(plan):
+        found = store.get("pods", "kube-system", pod["metadata"]["name"])
+        if found is not None and is_ready(store, pod):
+            targets.append((found["status"]["podIP"], DNS_PORT, f"Pod kube-system/{pod['metadata']['name']}"))
+    return [(plan.nodes[0].address, API_PORT, "the API server"), *targets]
 
 
 def first_pods(store: Store, pods: list[Object], admit: Callable[[Object], Object]) -> list[Object]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from labs.embedded import processes
 from labs.embedded.plan import NODE_NETWORKS
 from labs.embedded.settings import Settings
 
@@ -54,11 +55,11 @@ class Running:
 
     def alive(self) -> bool:
         """Whether it runs still."""
-        return _begun(self.pid) == self.begun
+        return processes.begun(self.pid) == self.begun
 
     def stopped(self) -> bool:
         """Whether somebody has stopped its process (SIGSTOP, Ctrl-Z), so that it does nothing."""
-        return _state(self.pid) == "T"
+        return processes.is_stopped(self.pid)
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def find(files: Files) -> Running | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return running if running.alive() else None
+
+
+def keep(files: Files, running: Running) -> None:
+    """Notes what is known of a cluster that runs. OSError."""
+    write_private(files.facts, json.dumps(asdict(running)))
 
 
 def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Sequence[dict[str, Any]] = ()) -> Running:
@@ -138,15 +144,15 @@ def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Seq
         running = Running(
             name=files.name,
             pid=said["pid"],
-            begun=_begun(said["pid"]),
+            begun=processes.begun(said["pid"]),
             api=api.getsockname()[1],
             node_network=settings.node_network,
             mappings={port: one.getsockname()[1] for port, one in mappings.items()},
-            holders=_seen_from_here(said["pid"], said["holders"]),
+            holders=processes.seen_from_here(said["pid"], said["holders"]),
             token=said["token"],
             authority=said["authority"],
         )
-        write_private(files.facts, json.dumps(asdict(running)))
+        keep(files, running)
         return running
     except BaseException:
         if said:  # it runs, and nobody could find it
@@ -257,49 +263,13 @@ def _kill(pid: int) -> None:
 def _end_forgotten(files: Files) -> None:
     """Ends a cluster of this folder and name whose facts were lost: nobody could find it any more."""
     run = json.dumps(str(files.run)).encode()
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    for pid in processes.every():
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if arguments[1:3] == [b"-m", b"labs.embedded.server"] and run in arguments[3]:
             _kill(pid)
-
-
-def _begun(pid: int) -> str:
-    """When a process was started (field 22 of /proc/PID/stat); "" where there is none, or it has ended."""
-    fields = _stat(pid)
-    return fields[19] if fields and fields[0] not in "ZX" else ""
-
-
-def _state(pid: int) -> str:
-    """A process' state, as a letter (field 3 of /proc/PID/stat); "" where there is none."""
-    return next(iter(_stat(pid)), "")
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on (proc_pid_stat(5)); none where there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _seen_from_here(first: int, holders: dict[str, int]) -> dict[str, int]:
-    """The numbers that processes of the cluster's PID namespace have here."""
-    space = os.readlink(f"/proc/{first}/ns/pid")
-    found: dict[int, int] = {}
-    for entry in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        try:
-            if os.readlink(f"/proc/{entry}/ns/pid") != space:
-                continue
-            text = Path(f"/proc/{entry}/status").read_text("ascii", "replace")
-        except OSError:
-            continue
-        inner = int(next(line for line in text.splitlines() if line.startswith("NSpid:")).split()[-1])
-        if inner in holders.values():
-            found[inner] = entry
-    return {name: found[pid] for name, pid in holders.items()}
 
 
 def _free_network() -> str:

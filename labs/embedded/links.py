@@ -8,10 +8,13 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 from labs.embedded import kernel
+from labs.embedded.layout import Layout, Link, Route
 from labs.embedded.plan import AddressPlan, NodePlan
 
 BRIDGE = "nodes"
@@ -29,6 +32,13 @@ _POD_SETTINGS = {
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
 }
+
+
+# Nothing leads on from the laptop: what is for nobody is dropped, as on most networks. Without this, the machine's own setting
+# counts, and where that forwards, an ICMP message would say "no route".
+_LAPTOP_SETTINGS = {"ipv4/ip_forward": "0"}
+_LOOPBACK = Link("lo")
+IP = ["ip", "-batch", "-"]
 
 
 class CommandFailed(OSError):
@@ -57,7 +67,7 @@ class Place:
 
     def ip(self, *lines: str) -> None:
         """Runs lines of `ip -batch` here, and waits."""
-        self.do(["ip", "-batch", "-"], "\n".join(lines))
+        self.do(IP, "\n".join(lines))
 
     def set(self, settings: dict[str, str], inside: int | None = None) -> None:
         """Writes kernel settings (below /proc/sys/net) of this namespace, or of the one given."""
@@ -67,6 +77,12 @@ class Place:
     def socket(self, kind: int, address: str = "", port: int = 0) -> socket.socket:
         """A socket of this namespace; bound, and if it is a stream's listening, where a port is given."""
         return socket_in(self.netns, kind, address, port)
+
+
+def read_settings(netns: int, names: Iterable[str]) -> dict[str, str]:
+    """Kernel settings of a namespace, by their path below /proc/sys/net."""
+    with kernel.inside(netns):
+        return {name: Path("/proc/sys/net", name).read_text("ascii").strip() for name in names}
 
 
 def write_settings(settings: dict[str, str]) -> None:
@@ -89,6 +105,11 @@ def socket_in(netns: int, kind: int, address: str = "", port: int = 0) -> socket
     return made
 
 
+def _hardware(address: str) -> str:
+    """An Ethernet address, locally administered, for an IPv4 address."""
+    return ":".join(["02", "42", *[f"{int(part):02x}" for part in address.split(".")]])
+
+
 def _run(command: Sequence[str], text: str, inside: int | None) -> str:
     if inside is not None:
         with kernel.inside(inside):
@@ -99,43 +120,78 @@ def _run(command: Sequence[str], text: str, inside: int | None) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class PodLink:
+    """How a Pod is connected: its namespace, its address, the node, and the name of the node's end of the link."""
+
+    netns: int
+    address: str
+    node: NodePlan
+    name: str
+
+    def inside(self) -> Layout:
+        """What the Pod's namespace has."""
+        gateway = self.node.pod_gateway
+        routes = (
+            Route(gateway, link="eth0", options=f"scope link src {self.address}"),
+            Route(self.node.pod_range, gateway, "eth0", f"src {self.address}"),
+            Route("default", gateway, "eth0"),
+        )
+        return Layout((_LOOPBACK, Link("eth0", f"{self.address}/24", "brd + noprefixroute")), routes)
+
+    def outside(self) -> Layout:
+        """What the node has of it."""
+        route = Route(f"{self.address}/32", link=self.name, options="scope host")
+        return Layout((Link(self.name, f"{self.node.pod_gateway}/32"),), (route,))
+
+
 class Network:
-    """The nodes' network: `nodes` by name, `machine`, and `laptop` where the server itself is."""
+    """The nodes' network. places: by name, each node, "machine" beside them, and "laptop" where the server itself is;
+    layouts, settings: what each is to have. pods: the Pods' links, by the name of the node's end."""
 
     def __init__(self, plan: AddressPlan) -> None:
         self.plan = plan
         self.laptop = Place(kernel.own_netns())
         self.machine = Place()
         self.nodes = {node.name: Place() for node in plan.nodes}
+        self.places = {"laptop": self.laptop, **self.nodes, "machine": self.machine}
+        self.settings = {"laptop": _LAPTOP_SETTINGS} | dict.fromkeys(self.nodes, _NODE_SETTINGS)
+        self.pods: dict[str, PodLink] = {}
         self._veths = 0
-        ends = {node.address: self.nodes[node.name] for node in plan.nodes} | {plan.machine: self.machine}
-        lines = [
-            "link set lo up",
-            f"link add {BRIDGE} type bridge",
-            f"address add {plan.gateway}/{plan.node_prefix} dev {BRIDGE}",
-        ]
-        lines.append(f"link set {BRIDGE} up")
-        for number, place in enumerate(ends.values()):
-            lines.append(f"link add node{number} type veth peer name eth0 netns {place.path}")
-            lines.append(f"link set node{number} master {BRIDGE} up")
-        self.laptop.ip(*lines)
-        # Nothing leads on from here: what is for nobody is dropped, as on most networks. Without this, the machine's own
-        # setting counts, and where that forwards, an ICMP message would say "no route".
-        self.laptop.set({"ipv4/ip_forward": "0"})
-        for address, place in ends.items():
-            place.ip(
-                "link set lo up",
-                f"address add {address}/{plan.node_prefix} dev eth0",
-                "link set eth0 up",
-                f"route add default via {plan.gateway}",  # without one, a ClusterIP never reaches the node's rules
-                *[f"route add {node.pod_range} via {node.address}" for node in plan.nodes if self._leads(place, address, node)],
-            )
-        for node in plan.nodes:
-            self.nodes[node.name].set(_NODE_SETTINGS)
+        addresses = {node.name: node.address for node in plan.nodes} | {"machine": plan.machine}
+        self._ends = {f"node{number}": (name, address) for number, (name, address) in enumerate(addresses.items())}
+        self.layouts = {"laptop": self._layout_of_laptop()}
+        for name, address in addresses.items():
+            # The machine does not know the way to the Pods; a node does, to those of others.
+            others = [node for node in plan.nodes if name not in (node.name, "machine")]
+            self.layouts[name] = self._layout(address, others)
+        self.laptop.ip(*self.creating({BRIDGE, *self._ends}), *self.layouts["laptop"].lines())
+        for name in addresses:
+            self.places[name].ip(*self.layouts[name].lines())
+        for name, settings in self.settings.items():
+            self.places[name].set(settings)
 
-    def _leads(self, place: Place, address: str, node: NodePlan) -> bool:
-        """Whether this place knows the way to that node's Pods: the other nodes do."""
-        return place is not self.machine and address != node.address
+    def creating(self, links: Collection[str]) -> list[str]:
+        """Lines for `ip` that make those of the laptop's links; the other ends are the nodes' eth0.
+
+        Their hardware addresses are the same each time, as others remember them.
+        """
+        lines = [f"link add {BRIDGE} address {_hardware(self.plan.gateway)} type bridge"] if BRIDGE in links else []
+        for end, (name, address) in self._ends.items():
+            if end in links:
+                peer = f"name eth0 address {_hardware(address)} netns {self.places[name].path}"
+                lines.append(f"link add {end} type veth peer {peer}")
+        return lines
+
+    def _layout_of_laptop(self) -> Layout:
+        bridge = Link(BRIDGE, f"{self.plan.gateway}/{self.plan.node_prefix}")
+        return Layout((_LOOPBACK, bridge, *[Link(end, master=BRIDGE) for end in self._ends]))
+
+    def _layout(self, address: str, others: Sequence[NodePlan]) -> Layout:
+        """Of a place on the nodes' network. others: the nodes to whose Pods it knows the way."""
+        ways = [Route(node.pod_range, node.address) for node in others]
+        default = Route("default", self.plan.gateway)  # without one, a ClusterIP never reaches the node's rules
+        return Layout((_LOOPBACK, Link("eth0", f"{address}/{self.plan.node_prefix}")), (default, *ways))
 
     async def join(self, node: NodePlan, address: str) -> tuple[int, str]:
         """A Pod's network namespace with that address on that node: its descriptor, and the name of the node's link."""
@@ -143,27 +199,21 @@ class Network:
         with kernel.inside(netns):
             write_settings(_POD_SETTINGS)
         self._veths += 1
-        name, place, gateway = f"veth{self._veths:08x}", self.nodes[node.name], node.pod_gateway
-        there = [
-            f"link add {name} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{netns}",
-            f"address add {gateway}/32 dev {name}",
-            f"link set {name} up",
-            f"route add {address}/32 dev {name} scope host",
-        ]
-        here = [
-            "link set lo up",
-            f"address add {address}/24 brd + dev eth0 noprefixroute",
-            "link set eth0 up",
-            f"route add {gateway} dev eth0 scope link src {address}",
-            f"route add {node.pod_range} via {gateway} dev eth0 src {address}",
-            f"route add default via {gateway} dev eth0",
-        ]
-        await place.run(["ip", "-batch", "-"], "\n".join(there))
-        await place.run(["ip", "-batch", "-"], "\n".join(here), inside=netns)
-        return netns, name
+        pod = PodLink(netns, address, node, f"veth{self._veths:08x}")
+        await self.connect(pod)
+        self.pods[pod.name] = pod
+        return netns, pod.name
+
+    async def connect(self, pod: PodLink) -> None:
+        """Makes a Pod's link and all that goes with it."""
+        place = self.nodes[pod.node.name]
+        link = f"link add {pod.name} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{pod.netns}"
+        await place.run(IP, "\n".join([link, *pod.outside().lines()]))
+        await place.run(IP, "\n".join(pod.inside().lines()), inside=pod.netns)
 
     async def leave(self, node: NodePlan, netns: int, name: str) -> None:
         """Takes a Pod's link away; its namespace goes with the last who is in it."""
+        self.pods.pop(name, None)
         try:
             await self.nodes[node.name].run(["ip", "link", "delete", name])
         finally:

@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 from asyncio import sslproto
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -51,26 +51,27 @@ async def _taken(connection: socket.socket, take: Callable[[socket.socket], Awai
 
 @dataclass(frozen=True)
 class Extra:
-    """A path beside Kubernetes' own: POST it with the token, and it answers 204 when `wait` returns."""
+    """A path beside Kubernetes' own: POST it with the token, and it answers what `wait` returns, or 204 where that is None."""
 
     path: str
     token: str
-    wait: Callable[[], Awaitable[None]]
+    wait: Callable[[], Awaitable[object]]
 
     async def answer(self, request: web.Request) -> web.Response:
         """The answer to one request."""
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             return web.Response(status=401)
-        await self.wait()
-        return web.Response(status=204)
+        found = await self.wait()
+        return web.Response(status=204) if found is None else web.json_response(found)
 
 
 class Https:
     """An aiohttp application behind TLS, on sockets of any network namespace."""
 
-    def __init__(self, app: web.Application, context: ssl.SSLContext, extra: Extra) -> None:
-        app.router.add_post(extra.path, extra.answer)
+    def __init__(self, app: web.Application, context: ssl.SSLContext, extras: Iterable[Extra]) -> None:
+        for extra in extras:
+            app.router.add_post(extra.path, extra.answer)
         self._context = context
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
         self._tasks: list[asyncio.Task[None]] = []

@@ -1,14 +1,17 @@
 """What kube-proxy does on a node: keeps its nftables rules as the Services, EndpointSlices and Pods are.
 
-rules/ says which rules; this hands them to `nft`, one transaction for what has changed, and knows when it is done.
+rules/ says which rules; this hands them to `nft`, one transaction for what has changed, and knows when it is done. Asked to, it
+compares what is in force with what should be.
 """
 
 import asyncio
 import logging
+import os
 import shutil
 
+from labs.embedded import kernel
 from labs.embedded.links import CommandFailed, Place
-from labs.embedded.rules import NodeRules, nft
+from labs.embedded.rules import Change, NodeRules, listing, nft
 from labs.embedded.rules.nft import Json
 from labs.embedded.store import Event, Store
 
@@ -29,6 +32,7 @@ class Proxy:
         self._tidy: asyncio.TimerHandle | None = None
         self._chains_emptied = False
         self._conntrack = shutil.which("conntrack")
+        self._writing = asyncio.Lock()
 
     async def start(self) -> asyncio.Task[None]:
         """Writes all rules, and from then on what changes; returns when they are there."""
@@ -53,18 +57,43 @@ class Proxy:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            change = self._rules.change()
-            try:
-                if change.commands:
-                    await self._apply(change.commands)
-            except CommandFailed:
-                log.exception("rules of %s: written anew", self._rules.node.name)
-                await self._all()
-            if change.stale_udp:
-                await self._forget(change.stale_udp)
+            async with self._writing:
+                await self._write(self._rules.change())
             if not self._wanted.is_set():
                 self._idle.set()
                 self._later()
+
+    async def _write(self, change: Change) -> None:
+        try:
+            if change.commands:
+                await self._apply(change.commands)
+        except CommandFailed:
+            log.exception("rules of %s: written anew", self._rules.node.name)
+            await self._all()
+        if change.stale_udp:
+            await self._forget(change.stale_udp)
+
+    async def repair(self) -> list[str]:
+        """Writes all rules again where those in force are not as they should be; what was wrong. OSError.
+
+        Which they should be is seen in a namespace of its own, where they are written from nothing. Tables that somebody else
+        has added go, too: nobody else writes rules on a node.
+        """
+        scratch = kernel.new_netns()
+        try:
+            async with self._writing:
+                change, wanted = self._rules.change(), self._rules.fresh()
+                await self._write(change)
+                seen = listing.parts(await self.place.run(listing.LIST))
+                for transaction in nft.transactions(wanted):
+                    await self.place.run(NFT, transaction, inside=scratch)
+                wrong = listing.differences(listing.parts(await self.place.run(listing.LIST, inside=scratch)), seen)
+                if wrong:
+                    await self._apply([nft.FLUSH, *self._rules.whole()])
+                    await self._forget_where()  # all of them
+        finally:
+            os.close(scratch)
+        return [f"{self._rules.node.name}: {words.replace(' is ', ' was ', 1)}" for words in wrong]
 
     async def _all(self) -> None:
         while True:
@@ -87,17 +116,21 @@ class Proxy:
     async def _sweep(self) -> None:
         if not self._idle.is_set():
             return
-        commands = self._rules.sweep()
-        try:
-            if commands:
-                await self._apply(commands)
-        except CommandFailed as error:
-            log.info("chains that nothing leads to stay: %s", error)
+        async with self._writing:
+            try:
+                await self._apply(self._rules.sweep())
+            except CommandFailed as error:
+                log.info("chains that nothing leads to stay: %s", error)
 
     async def _forget(self, destinations: set[tuple[str, int]]) -> None:
         """The kernel remembers where it sent a UDP client: what it remembers of these is wrong now."""
-        for address, port in sorted(destinations) if self._conntrack else ():
-            try:
-                await self.place.run([self._conntrack or "", "-D", "-p", "udp", "--orig-dst", address, "--dport", str(port)])
-            except CommandFailed:  # there was none
-                pass
+        for address, port in sorted(destinations):
+            await self._forget_where("--orig-dst", address, "--dport", str(port))
+
+    async def _forget_where(self, *condition: str) -> None:
+        if self._conntrack is None:
+            return
+        try:
+            await self.place.run([self._conntrack, "-D", "-p", "udp", *condition])
+        except CommandFailed:  # there was none
+            pass

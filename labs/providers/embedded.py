@@ -17,7 +17,8 @@ from kubernetes.client.exceptions import ApiException
 
 from labs import home, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
-from labs.embedded import host, launch
+from labs.embedded import host, launch, processes, repair
+from labs.embedded.health_report import Report
 from labs.embedded.plan import AddressPlan
 from labs.errors import ClusterGone, LabError, NoProvider, NotInTime, ToolMissing
 from labs.providers import Available, kindconfig
@@ -28,7 +29,6 @@ Say = Callable[[str], None]
 _SETTLED = "/labs/settled"
 _RULES = ["nft", "list", "table", "ip", "kube-proxy"]
 _LIMITS = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what a start meets where a limit is reached
-_ANSWERING = 5.0  # seconds
 LOCK_LIMIT = 120.0  # seconds for another `up` or `down`
 
 
@@ -99,14 +99,23 @@ class EmbeddedCluster(Cluster):
         )
 
     def _inside(self, place: str) -> list[str]:
-        return ["nsenter", "-t", str(self.running.holders[place]), "-U", "-n", "--preserve-credentials"]
+        """What to put before a command to run it there. `up` may have started other holders since this cluster was found."""
+        newest = launch.find(_files()) or self.running
+        return ["nsenter", "-t", str(newest.holders[place]), "-U", "-n", "--preserve-credentials"]
 
     def _there(self, place: str, command: Sequence[str], limit: float) -> Ran:
         if not self.running.alive():
             raise self.fault()
+        inside = self._inside(place)
+        if not processes.together(self.running.pid, int(inside[2])):
+            raise ClusterGone(
+                f"The network of {place} cannot be entered.",
+                "The process that was in it, and did nothing else, has ended: somebody ended it.",
+                "`python -m labs up` starts another.",
+            )
         try:
             done = subprocess.run(
-                [*self._inside(place), *command], capture_output=True, encoding="utf-8", errors="replace", timeout=limit,
+                [*inside, *command], capture_output=True, encoding="utf-8", errors="replace", timeout=limit,
                 env=host.environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
@@ -150,22 +159,37 @@ def connect(argument: str = "") -> EmbeddedCluster:
 
 
 def up(argument: str, say: Say) -> Cluster:
-    """Starts the cluster where it does not run or does not answer. Two at the same moment: the second waits for the first."""
+    """Starts the cluster where it does not run; puts right what is wrong with one that does, or replaces it, and says what it
+    was. Two at the same moment: the second waits for the first.
+    """
     kubectl = tools.find("kubectl", say, versions.KUBECTL_OLDEST)
     with alone(say, LOCK_LIMIT):
         running = launch.find(_files())
-        cluster = EmbeddedCluster(running, home.kubeconfig(), kubectl) if running else None
-        if cluster is not None and not _answers(cluster):
-            say(f"Replacing the cluster {cluster.name}: it does not answer.")
-            launch.end(_files())
-            cluster = None
-        if cluster is None:
-            running = _started(say)
-            _keep(running)
-            return EmbeddedCluster(running, home.kubeconfig(), kubectl)
-        _keep(cluster.running)
-        _make_seats(cluster)
+        report = _repaired(running, say) if running is not None else Report()
+        if running is None and _files().facts.exists():
+            say(f"The cluster {home.cluster_name()} has ended since it was started. What was on it is gone.")
+        running = _started(say) if running is None or report.broken else repair.renewed(running, report)
+        _keep(running)
+        cluster = EmbeddedCluster(running, home.kubeconfig(), kubectl)
+        if report.incomplete and not report.broken:
+            say(f"Pod {', '.join(report.incomplete)} is not Ready: making what is missing.")
+            _make_seats(cluster)
     return cluster
+
+
+def _repaired(running: launch.Running, say: Say) -> Report:
+    """What a cluster that runs says of itself after it was put right. Where that was not possible, it is ended."""
+    for words in repair.wake(running):
+        say(f"Fixed: {words}; it goes on.")
+    report = repair.check(running) or Report(broken=["it does not answer"])
+    for words in report.fixed:
+        say(f"Fixed: {words}.")
+    for words in report.broken:
+        say(f"Broken: {words}.")
+    if report.broken:
+        say(f"Replacing the cluster {running.name}: that cannot be fixed. What was on it is gone.")
+        launch.end(_files())
+    return report
 
 
 def status(argument: str = "") -> str:
@@ -218,8 +242,9 @@ def _started(say: Say) -> launch.Running:
 
 
 def _keep(running: launch.Running) -> None:
-    """Writes the cluster's kubeconfig."""
+    """Writes the cluster's kubeconfig, and what is known of it."""
     try:
+        launch.keep(_files(), running)
         launch.write_private(home.kubeconfig(), _kubeconfig_text(running))
     except OSError as error:
         raise _no_room(error) from error
@@ -236,14 +261,6 @@ def _no_room(error: OSError) -> LabError:
 def _mapped() -> list[int]:
     """The node ports that this laptop shall reach: those of kindconfig.yaml."""
     return [one["containerPort"] for node in kindconfig.read()["nodes"] for one in node.get("extraPortMappings") or []]
-
-
-def _answers(cluster: EmbeddedCluster) -> bool:
-    try:
-        cluster.core().read_namespace("default", _request_timeout=_ANSWERING)
-    except (ApiException, urllib3.exceptions.HTTPError, OSError):
-        return False
-    return True
 
 
 def _make_seats(cluster: EmbeddedCluster) -> None:

@@ -36,6 +36,9 @@ def _input(batch: list[str]) -> str:
     return '{"nftables": [' + ", ".join(batch) + "]}"
 
 
+FLUSH: Json = {"flush": {"ruleset": None}}  # all tables of the namespace
+
+
 def command(verb: str, kind: str, body: Json, table: str = TABLE) -> Json:
     """One command, such as add (verb) a chain (kind)."""
     return {verb: {kind: {"family": "ip", "table": table, **body}}}

@@ -67,6 +67,12 @@ class NodeRules:
         self._dirty = {*self._services, *self._slices, *self._pods}
         return base.commands(self.node, self.plan) + pod_network.commands(self.plan) + self.change().commands
 
+    def fresh(self) -> list[Json]:
+        """The same as `whole`, and what there was is not forgotten: for comparing."""
+        other = NodeRules(self.node, self.plan)
+        other._services, other._slices, other._pods = self._services, self._slices, self._pods
+        return other.whole()
+
     def change(self) -> Change:
         """What has changed since the last call, as one transaction; no commands where nothing has."""
         names, self._dirty = sorted(self._dirty), set()
