@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labs import copies, home, packages, providers, tools
+from labs import copies, home, kernels, packages, providers, tools
 from labs.cluster import Cluster
 
 Say = Callable[[str], None]
@@ -180,12 +180,15 @@ def lab(arguments: Sequence[str], say: Say) -> None:
     say(f"Your copies of the lessons: {copies.COURSE}")
     values = environment_of(cluster)
     around = here()
-    command = [sys.executable, "-m", "jupyterlab"]
+    channels = kernels.channels()
+    command = [sys.executable, "-m", "jupyterlab", *channels.options]
     command += jupyter_options(around, arguments, copies.COURSE, shell_command(values))
     say(f"The cluster stays up when you close JupyterLab; `{Path(sys.executable).parent}/python -m labs down` ends it.")
     if advice(around, port_of(arguments)):
         say(advice(around, port_of(arguments)))
+    if channels.warning:
+        say(channels.warning)
     sys.stdout.flush()
     os.chdir(copies.COURSE)
     # A kernel of that name in the learner's home must not take the place of this environment's.
-    os.execve(sys.executable, command, os.environ | values | {"JUPYTER_PREFER_ENV_PATH": "1"})
+    os.execve(sys.executable, command, os.environ | values | channels.environment | {"JUPYTER_PREFER_ENV_PATH": "1"})

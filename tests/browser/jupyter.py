@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 import nbformat
 
+from labs import kernels
+
 ROOT = Path(__file__).parents[2]
 DUMPS = ROOT / "test-dumps"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -98,6 +100,8 @@ def serving(app: App, folder: Path, environment: dict[str, str] | None = None) -
     command += [f"--IdentityProvider.token={server.token}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     command += [f"--LabApp.user_settings_dir={settings}", f"--JupyterNotebookApp.user_settings_dir={settings}"]
     command += [f"--LabApp.workspaces_dir={settings}/workspaces"]
+    channels = kernels.channels()  # as `labs lab` has them
+    command += channels.options
     log = settings / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -105,7 +109,7 @@ def serving(app: App, folder: Path, environment: dict[str, str] | None = None) -
             cwd=folder,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **channels.environment, **(environment or {})},
         )
     try:
         _wait_for(server, process, log)
