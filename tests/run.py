@@ -58,8 +58,8 @@ class Result:
 # --- computed
 
 
-def summary(results: Sequence[Result]) -> str:
-    """The last lines of a run: each step, and then all that could not be run, with the reason."""
+def summary(results: Sequence[Result], stopped: bool = False) -> str:
+    """The last lines of a run: each step, and then all that could not be run, with the reason. stopped: by Ctrl-C."""
     lines = ["", "What was run:"]
     for result in results:
         if not result.why:
@@ -71,6 +71,7 @@ def summary(results: Sequence[Result]) -> str:
         for test, reason in result.skipped:
             tests_of.setdefault(reason, []).append(f"{test} [{result.step}]")
     missing += [f"  {', '.join(tests)}: {reason}" for reason, tests in tests_of.items()]
+    missing += ["  the step that was running, and those after it: stopped by Ctrl-C"] if stopped else []
     return "\n".join([*lines, "What could not be run here, and why:", *(missing or ["  nothing: all of it was run"])])
 
 
@@ -365,10 +366,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.append(result)
     except KeyboardInterrupt:
         stopped = True
-    if results:
-        print(summary(results), flush=True)
+    if results or stopped:
+        print(summary(results, stopped), flush=True)
     if stopped:
-        print("Stopped by Ctrl-C: the step that ran then is not in this list, nor are those after it.", file=sys.stderr)
         return 130
     asked_in_vain = given.what != "test" and any(result.why for result in results)
     return 0 if all(result.ok for result in results) and not asked_in_vain else 1
