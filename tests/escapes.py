@@ -205,10 +205,11 @@ ATTEMPTS: dict[str, str] = {
     "an abstract socket of another Pod": 'reaches("\\0" + W["other"], 0, kind=socket.AF_UNIX)',
 }  # fmt: skip
 # What must be possible, so that a broken runner is noticed.
+USER_NAMESPACE = "control: a user namespace"  # which a seccomp profile may forbid
 CONTROLS = {
     "control: its own file": 'open("/tmp/own", "w").write("x"); holds("/tmp/own", "x")',
     "control: its own memory": 'own = "zuerich-" + str(os.getpid()); memory_has(os.getpid(), own)',
-    "control: a user namespace": 'sh("unshare -U true")',
+    USER_NAMESPACE: 'sh("unshare -U true")',
 }
 
 _RUNNER = """

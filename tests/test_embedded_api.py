@@ -211,6 +211,11 @@ def test_node_ports_run_out(embedded: World, monkeypatch: pytest.MonkeyPatch) ->
         ({"capabilities": {"add": ["ALL"]}}, {}, "containers[0].securityContext.capabilities.add[0]"),
         ({"capabilities": {"add": ["NET_RAW"]}, "runAsUser": 1000}, {}, "containers[0].securityContext.capabilities.add[0]"),
         ({"capabilities": {"add": ["NET_RAW"]}}, {"runAsUser": 1000}, "containers[0].securityContext.capabilities.add[0]"),
+        (
+            {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}},
+            {},
+            "containers[0].securityContext.seccompProfile.localhostProfile",
+        ),
         ({}, {"sysctls": [{"name": "kernel.core_pattern", "value": "x"}]}, "securityContext.sysctls[0].name"),
         ({}, {"sysctls": [{"name": "kernel/msgmax", "value": "1"}]}, "securityContext.sysctls[0].name"),
     ],

@@ -86,6 +86,8 @@ class Root:
         """Mounts a file or folder at that path. OSError where that is in /proc: runc's words (libcontainer/rootfs_linux.go)."""
         is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
         with opened(self.folder(path) if is_folder else self.file(path)) as target:
+            if os.path.samestat(os.fstat(target), os.fstat(self.descriptor)):
+                raise OSError(f'"{path}" cannot be mounted over the root')
             if self._in_proc(target):
                 raise OSError(f'"{path}" cannot be mounted because it is inside /proc')
             kernel.show(source, target, read_only)

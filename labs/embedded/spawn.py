@@ -37,7 +37,7 @@ class Container:
 
     folder: the Pod's, in the folder of all Pods, with its etc/. log: the termination log's file in it; log_path: where the
     container sees it. user, group: the numbers that the process sees as its own; user 0 is the zygote's. agnhost: has the
-    program /agnhost. host: not contained at all, but for the network namespace.
+    program /agnhost. seccomp: has the profile RuntimeDefault. host: not contained at all, but for the network namespace.
     """
 
     hostname: str = ""
@@ -50,6 +50,7 @@ class Container:
     read_only: bool = False
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     no_new_privileges: bool = False
+    seccomp: bool = False
     user: int = 0
     group: int = 0
     agnhost: bool = False

@@ -18,7 +18,7 @@ import sys
 import termios
 from typing import Any, NoReturn
 
-from labs.embedded import agnhost, kernel, limits, netexec, sandbox
+from labs.embedded import agnhost, kernel, limits, netexec, sandbox, seccomp
 from labs.embedded.settings import ROOM
 
 _FILES = 1024  # open files of a container's process
@@ -211,6 +211,8 @@ def _run(spec: dict[str, Any], standard: list[int], tell: int) -> NoReturn:
         if not spec["host"]:
             if spec["user"] and not spec["join"]:
                 kernel.become(spec["user"], spec["group"])
+            if spec["seccomp"]:
+                seccomp.confine()
             kernel.keep_capabilities(spec["capabilities"], spec["no_new_privileges"])
         _become(spec["command"], spec["env"])
     except BaseException as error:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from labs.embedded.api import models
+from labs.embedded.api.container_rules import descending_errors
 from labs.embedded.api.status import FieldError, forbidden
 from labs.embedded.spawn import DEFAULT_CAPABILITIES, MORE_CAPABILITIES
 
@@ -43,7 +44,7 @@ def errors(spec: Object, path: str) -> list[FieldError]:
     """One error for each field of a PodSpec that is not served, or has a value that is not."""
     windows = (spec.get("os") or {}).get("name") == "windows"
     found = [*_unserved(spec, "V1PodSpec", path), *([forbidden(f"{path}.os.name", WHY)] if windows else [])]
-    return found + _capabilities(spec, path) + _sysctls(spec, path)
+    return found + _capabilities(spec, path) + _sysctls(spec, path) + _seccomp_files(spec, path)
 
 
 def _capabilities(spec: Object, path: str) -> list[FieldError]:
@@ -64,6 +65,21 @@ def _capabilities(spec: Object, path: str) -> list[FieldError]:
                     here = f"{path}.{part}[{index}].securityContext.capabilities.add[{at}]"
                     found.append(forbidden(here, f"{name}: {WHY_VALUE}"))
     return found
+
+
+def _seccomp_files(spec: Object, path: str) -> list[FieldError]:
+    """Profiles of the node's own: there are none. What is wrong with a profile otherwise is pod_rules.py's."""
+    contexts = [(path, spec.get("securityContext") or {})]
+    for part in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(part) or []):
+            contexts.append((f"{path}.{part}[{index}]", container.get("securityContext") or {}))
+    return [
+        forbidden(f"{here}.securityContext.seccompProfile.localhostProfile", f"{file}: {WHY_VALUE}")
+        for here, context in contexts
+        if (file := (context.get("seccompProfile") or {}).get("localhostProfile"))
+        and context["seccompProfile"].get("type") == "Localhost"
+        and not descending_errors(file, here)
+    ]
 
 
 def _sysctls(spec: Object, path: str) -> list[FieldError]:

@@ -41,6 +41,7 @@ def contained(pod_spec: Object, spec: Object, seat: Seat, env: dict[str, str]) -
         cwd=spec.get("workingDir") or "/",
         read_only=bool(mine.get("readOnlyRootFilesystem")),
         capabilities=() if user else _kept(capabilities),
+        seccomp=(mine.get("seccompProfile") or pods.get("seccompProfile") or {}).get("type") == "RuntimeDefault",
         no_new_privileges=mine.get("allowPrivilegeEscalation") is False,
         agnhost=images.has_agnhost(spec["image"]),
         user=user,
