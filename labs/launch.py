@@ -20,6 +20,13 @@ from labs.cluster import Cluster
 Say = Callable[[str], None]
 FIRST = "00-start-here.ipynb"
 PORT = 8888  # JupyterLab's own default
+# JupyterLab's short names of what we set (`jupyter lab --help`).
+_ALIASES = {
+    "ip": "ServerApp.ip",
+    "notebook-dir": "ServerApp.root_dir",
+    "port-retries": "ServerApp.port_retries",
+    "transport": "KernelManager.transport",
+}
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,15 @@ def port_of(arguments: Sequence[str]) -> int:
     return PORT
 
 
-def jupyter_options(around: Surroundings, arguments: Sequence[str], course: Path, shell: Sequence[str]) -> list[str]:
-    """JupyterLab's options: on 127.0.0.1 alone, with its token, in `course`. The learner's arguments come last and win."""
+def jupyter_options(
+    around: Surroundings, arguments: Sequence[str], course: Path, shell: Sequence[str], channels: Sequence[str] = ()
+) -> list[str]:
+    """JupyterLab's options: on 127.0.0.1 alone, with its token, in `course`. What the learner's arguments set is theirs.
+
+    channels: the options for how it talks with its kernels.
+    """
     options = [
+        *channels,
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={course}",
         f"--LabApp.default_url=/lab/tree/{FIRST}",
@@ -88,7 +101,13 @@ def jupyter_options(around: Surroundings, arguments: Sequence[str], course: Path
             f"--ServerApp.custom_display_url=https://{host}/lab/tree/{FIRST}",
             "--ServerApp.port_retries=0",
         ]
-    return [*options, *arguments]
+    # Jupyter ends with an error where a setting is given twice.
+    given = {_ALIASES.get(_name(word), _name(word)) for word in arguments}
+    return [*[option for option in options if "=" not in option or _name(option) not in given], *arguments]
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0].removeprefix("--")
 
 
 def advice(around: Surroundings, port: int) -> str:
@@ -181,8 +200,8 @@ def lab(arguments: Sequence[str], say: Say) -> None:
     values = environment_of(cluster)
     around = here()
     channels = kernels.channels()
-    command = [sys.executable, "-m", "jupyterlab", *channels.options]
-    command += jupyter_options(around, arguments, copies.COURSE, shell_command(values))
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += jupyter_options(around, arguments, copies.COURSE, shell_command(values), channels.options)
     say(f"The cluster stays up when you close JupyterLab; `{Path(sys.executable).parent}/python -m labs down` ends it.")
     if advice(around, port_of(arguments)):
         say(advice(around, port_of(arguments)))

@@ -75,9 +75,31 @@ def test_jupyterlab_is_for_this_machine_alone_and_keeps_its_token() -> None:
     assert "--ServerApp.ip=127.0.0.1" in options
     assert "--ServerApp.root_dir=/clone/course" in options
     assert "--LabApp.default_url=/lab/tree/00-start-here.ipynb" in options
-    assert options[-3:] == ["--no-browser", "--port", "8899"], "the learner's options come last, and win"
+    assert options[-3:] == ["--no-browser", "--port", "8899"]
     assert not any("token" in option or "password" in option or "allow_remote" in option for option in options)
     assert "--allow-root" not in options
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ours"),
+    [
+        (["--ip", "0.0.0.0"], "--ServerApp.ip="),  # the advice in a container
+        (["--ip=0.0.0.0"], "--ServerApp.ip="),
+        (["--ServerApp.ip=0.0.0.0"], "--ServerApp.ip="),
+        (["--notebook-dir=/x"], "--ServerApp.root_dir="),
+        (["--LabApp.default_url=/lab"], "--LabApp.default_url="),
+        (["--transport=tcp"], "--KernelManager.transport="),
+        (["--KernelManager.transport=tcp"], "--KernelManager.transport="),
+    ],
+)
+def test_what_the_learner_sets_is_the_learners(arguments: list[str], ours: str) -> None:
+    channels = ["--KernelManager.transport=ipc"]
+    assert any(option.startswith(ours) for option in jupyter_options(DESKTOP, [], COURSE, ["bash"], channels))
+    options = jupyter_options(DESKTOP, arguments, COURSE, ["bash"], channels)
+    assert options[-len(arguments) :] == arguments
+    assert not any(option.startswith(ours) for option in options[: -len(arguments)]), (
+        "Jupyter refuses a setting that is there twice"
+    )
 
 
 def test_root_is_allowed_as_root() -> None:
@@ -154,15 +176,24 @@ def test_without_bash_the_learners_own_shell_is_taken(monkeypatch: pytest.Monkey
     assert launch.shell_command({}) == ["/bin/ash"]
 
 
-def test_options_are_read_by_jupyter_as_they_are_meant(programs: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "ip", "transport"),
+    [((), "127.0.0.1", "ipc"), (("--ip", "0.0.0.0", "--transport=tcp"), "0.0.0.0", "tcp")],
+    ids=["ours", "the learner's"],
+)
+def test_options_are_read_by_jupyter_as_they_are_meant(
+    arguments: tuple[str, ...], ip: str, transport: str, programs: Path
+) -> None:
     """JupyterLab itself reads the options; it is not started."""
     seen = around({"CODESPACES": "true", "CODESPACE_NAME": "fun"})
-    options = jupyter_options(seen, ["--port", "8899"], home.state(), ["bash", "--rcfile", "/a b/rc", "-i"])
+    shell, channels = ["bash", "--rcfile", "/a b/rc", "-i"], ["--KernelManager.transport=ipc"]
+    options = jupyter_options(seen, ["--port", "8899", *arguments], home.state(), shell, channels)
     read = (
         "import json, sys; from jupyterlab.labapp import LabApp; from jupyter_server.serverapp import ServerApp\n"
         "app = LabApp.initialize_server(argv=sys.argv[1:]); lab = app.starter_app\n"
         "print(json.dumps([app.terminado_settings['shell_command'], app.port, lab.default_url, list(app.local_hostnames), "
-        "app.custom_display_url, app.allow_remote_access, bool(app.identity_provider.token), app.ip]))"
+        "app.custom_display_url, app.allow_remote_access, bool(app.identity_provider.token), app.ip, "
+        "app.kernel_manager.kernel_manager_factory(parent=app.kernel_manager).transport]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", read, "--allow-root", *options],
@@ -180,7 +211,8 @@ def test_options_are_read_by_jupyter_as_they_are_meant(programs: Path) -> None:
         "/lab/tree/00-start-here.ipynb",
         ["localhost", host],
         f"https://{host}/lab/tree/00-start-here.ipynb",
-        False,
+        ip != "127.0.0.1",
         True,
-        "127.0.0.1",
+        ip,
+        transport,
     ]
