@@ -15,7 +15,7 @@ from typing import Any
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
-from labs import home, seats, tools, versions
+from labs import home, namespaces, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
 from labs.embedded import host, launch, processes, repair
 from labs.embedded.health_report import Report
@@ -264,12 +264,7 @@ def _mapped() -> list[int]:
 
 
 def _make_seats(cluster: EmbeddedCluster) -> None:
-    with cluster.answering("make the namespace of the course's own Pods"):
-        try:
-            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
-        except ApiException as error:
-            if error.status != 409:
-                raise
+    namespaces.ensure_system(cluster)
     seats.ensure(cluster, seats.SYSTEM_NAMESPACE, [seats.node_pod(node.name) for node in cluster.nodes])
 
 
