@@ -34,8 +34,8 @@ def _missing(cluster: Cluster, name: str, labels: dict[str, str]) -> bool:
     if found is None:
         return not _made(cluster, name, labels)
     if not shared.is_lessons(found):
-        raise shared.strange_namespace(name)  # if it is being deleted, too: it is not ours to wait for
-    return _is_going(found)
+        raise shared.strange_namespace(found)  # if it is being deleted, too: it is not ours to wait for
+    return shared.is_going(found)
 
 
 def check(cluster: Cluster, name: str) -> None:
@@ -43,15 +43,15 @@ def check(cluster: Cluster, name: str) -> None:
     with cluster.answering(f"read namespace {name}"):
         found = read(cluster, name)
     if found is not None and not shared.is_lessons(found):
-        raise shared.strange_namespace(name)
+        raise shared.strange_namespace(found)
 
 
 def of_lessons(cluster: Cluster, going: bool = False) -> list[str]:
     """The names of the lessons' namespaces. going: of those that are being deleted, too."""
     with cluster.answering("list the lessons' namespaces"):
         found = cluster.core().list_namespace(label_selector=shared.LESSON).items
-    names = [one.metadata.name for one in found if going or not _is_going(one)]
-    return [name for name in names if not shared.is_kubernetes_own(name)]
+    ours = [one for one in found if shared.is_lessons(one) and not shared.is_kubernetes_own(one.metadata.name)]
+    return [one.metadata.name for one in ours if going or not shared.is_going(one)]
 
 
 def ensure_system(cluster: Cluster) -> None:
@@ -65,7 +65,7 @@ def _system_missing(cluster: Cluster, name: str) -> bool:
     found = read(cluster, name)
     if found is None:
         return not _made(cluster, name, _SYSTEM)
-    going = _is_going(found)
+    going = shared.is_going(found)
     if not _SYSTEM.items() <= (found.metadata.labels or {}).items():
         _check_unlabelled(cluster, name)
         if not going:
@@ -107,10 +107,6 @@ def _made(cluster: Cluster, name: str, labels: dict[str, str]) -> bool:
             raise
         return False
     return True
-
-
-def _is_going(namespace: Any) -> bool:
-    return str(namespace.status.phase) == "Terminating"
 
 
 def empty(cluster: Cluster, namespace: str, selector: str, limit: float = 60.0, unchanged: float = math.inf) -> None:

@@ -39,7 +39,7 @@ def namespace_of(lesson: str) -> str:
             "A namespace is named after it, so it is of small letters, digits and dashes, at most 63, as in 02-target-port.",
             "Choose another name.",
         )
-    namespace = lesson.lstrip("0123456789-") or lesson
+    namespace = _without_number(lesson)
     if is_kubernetes_own(namespace):
         raise BadInput(
             f"No lesson can be called {lesson}.",
@@ -47,6 +47,10 @@ def namespace_of(lesson: str) -> str:
             f"Choose another name. `kubectl -n {namespace} get pod,svc` shows what is there.",
         )
     return namespace
+
+
+def _without_number(lesson: str) -> str:
+    return lesson.lstrip("0123456789-") or lesson
 
 
 def check_lent(namespace: str) -> None:
@@ -60,12 +64,27 @@ def check_lent(namespace: str) -> None:
 
 
 def is_lessons(namespace: Any) -> bool:
-    """Whether a V1Namespace was made by the course for a lesson. Its label has said so since the course's first version."""
-    return LESSON in (namespace.metadata.labels or {})
+    """Whether a V1Namespace was made by the course for a lesson. Its label has named the lesson since the first version; on
+    a namespace of another name the label is a copy.
+    """
+    lesson = (namespace.metadata.labels or {}).get(LESSON)
+    return lesson is not None and _without_number(lesson) == namespace.metadata.name
 
 
-def strange_namespace(name: str) -> LabError:
-    """The error for a lesson's namespace that somebody else made."""
+def is_going(namespace: Any) -> bool:
+    """Whether a V1Namespace is being deleted."""
+    return str(namespace.status.phase) == "Terminating"
+
+
+def strange_namespace(namespace: Any) -> LabError:
+    """The error for a V1Namespace that a lesson would use and somebody else made."""
+    name = namespace.metadata.name
+    if is_going(namespace):
+        return LabError(
+            f"Namespace {name} is not the course's, so nothing in it was touched.",
+            "The course did not make it (you did, or somebody else), and it is being deleted.",
+            f"Once `kubectl get namespace {name}` finds it no more, run this again.",
+        )
     return LabError(
         f"Namespace {name} is not the course's, so nothing in it was touched.",
         "The course did not make it (you did, or somebody else), and a lesson begins by emptying its namespace.",

@@ -28,7 +28,11 @@ class Server:
     """Services, and the names of the namespaces that lessons have."""
 
     def __init__(self, services: list[Any], lessons: list[str], status: int = 200) -> None:
-        self.services, self.lessons, self.status = services, lessons, status
+        self.services, self.status = services, status
+        labels = {name: {"labs.ports/lesson": f"04-{name}"} for name in lessons}
+        self.lessons = [
+            {"metadata": {"name": name, "labels": labels[name]}, "status": {"phase": "Terminating"}} for name in lessons
+        ]
         self.did: list[Any] = []
 
     def core(self) -> Any:
@@ -44,10 +48,7 @@ class Server:
 
     def list_namespace(self, label_selector: str) -> Any:
         self.did.append("namespaces")
-        phase = SimpleNamespace(phase="Active")
-        return SimpleNamespace(
-            items=[SimpleNamespace(metadata=SimpleNamespace(name=one), status=phase) for one in self.lessons]
-        )
+        return SimpleNamespace(items=[ApiClient()._ApiClient__deserialize(one, "V1Namespace") for one in self.lessons])
 
     def delete_namespaced_service(self, name: str, namespace: str, body: Any) -> None:
         if self.status != 200:

@@ -17,7 +17,12 @@ SEAT = {shared.ROLE: "seat"}
 
 
 def namespace(labels: dict[str, str] | None = None, phase: str = "Active") -> Any:
-    return SimpleNamespace(metadata=SimpleNamespace(name="n", labels=labels), status=SimpleNamespace(phase=phase))
+    return named("target-port", phase, labels or {})
+
+
+def named(name: str, phase: str = "Active", labels: dict[str, str] | None = None) -> Any:
+    given = {shared.LESSON: f"07-{name}"} if labels is None else labels
+    return SimpleNamespace(metadata=SimpleNamespace(name=name, labels=given), status=SimpleNamespace(phase=phase))
 
 
 def thing(labels: dict[str, str] | None = None) -> Any:
@@ -81,7 +86,7 @@ def test_one_that_is_missing_is_made_with_the_label_that_says_whose_it_is() -> N
     assert server.made == [{"name": "target-port", "labels": OURS}]
 
 
-@pytest.mark.parametrize("label", ["02-target-port", "target-port", "exercise-x"])
+@pytest.mark.parametrize("label", ["02-target-port", "target-port"])
 def test_one_of_the_courses_is_taken_whichever_version_or_lesson_made_it(label: str) -> None:
     server = Server(namespace({shared.LESSON: label}))
     ensure(server)
@@ -112,9 +117,15 @@ def test_and_whose_it_is_then_is_looked_at_again() -> None:
 
 def test_one_of_somebody_elses_that_is_being_deleted_is_not_waited_for() -> None:
     server = Server(namespace(None, "Terminating"), None)
-    with pytest.raises(LabError, match="is not the course's"):
+    with pytest.raises(LabError, match="is not the course's") as told:
         ensure(server)
+    assert "is being deleted" in told.value.why
     assert not server.made
+
+
+def test_one_with_the_label_of_another_is_a_copy_of_that_and_not_the_courses() -> None:
+    with pytest.raises(LabError, match="is not the course's"):
+        ensure(Server(namespace({shared.LESSON: "03-shop"})))
 
 
 def test_one_of_ours_that_does_not_go_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,11 +184,9 @@ def test_somebody_quicker_with_the_courses_own_name_is_not_taken_for_us() -> Non
 
 @pytest.mark.parametrize(("going", "owed"), [(False, ["target-port"]), (True, ["target-port", "leaving"])])
 def test_of_lessons_are_those_with_the_label_and_never_kubernetes_own(going: bool, owed: list[str]) -> None:
-    def named(name: str, phase: str = "Active") -> Any:
-        return SimpleNamespace(metadata=SimpleNamespace(name=name), status=SimpleNamespace(phase=phase))
-
     asked: list[str] = []
     listed = [named("target-port"), named("leaving", "Terminating"), named("kube-system"), named("default")]
+    listed.append(named("shop", labels=OURS))  # the label came with what it was copied from
 
     def list_namespace(label_selector: str) -> Any:
         asked.append(label_selector)
