@@ -34,9 +34,9 @@ def of_our_own(cluster: Cluster) -> None:
         pytest.skip("a borrowed cluster has one namespace for all; what is others' there is told in contract/context")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shop(cluster: Cluster) -> Iterator[str]:
-    """A namespace that a learner made, with what lessons make too: pod2, productpage, and more. Deleted afterwards."""
+    """A namespace that a learner made, with what lessons make too: pod2, productpage, and more. No test changes it for good."""
     name = f"shop-{random.randrange(10**6)}"
     cluster.core().create_namespace({"metadata": {"name": name}})
     until(lambda: seats.may_have_pods(cluster, name), "its ServiceAccount")
@@ -124,6 +124,7 @@ def test_a_client_pod_of_somebody_elses_does_not_make_a_namespace_the_explorers(
     with pytest.raises(LabError, match=f"Namespace {shop} is not the course's"):
         views.explorer(lesson_of(cluster, shop))
     assert things(cluster, shop) == before
+    seats.remove_pod(cluster, shop, seats.CLIENT, grace=0)
 
 
 def test_a_namespace_that_was_a_lessons_and_is_a_learners_now(cluster: Cluster, new_lesson: Callable[..., Lesson]) -> None:
@@ -155,12 +156,13 @@ def test_reset_leaves_it_alone(cluster: Cluster, shop: str) -> None:
 
 
 @pytest.fixture
-def holder(cluster: Cluster, shop: str, new_lesson: Callable[..., Lesson]) -> str:
+def holder(cluster: Cluster, shop: str, new_lesson: Callable[..., Lesson]) -> Iterator[str]:
     """A learner's own Service that has the article's ClusterIP and node port."""
     new_lesson("98-test-freeing", say=lambda _: None).start()  # no other lesson has them after this
     body = service("mine", "mine", port(80, nodePort=ARTICLE_NODE_PORT), type="NodePort", clusterIP=ARTICLE_CLUSTER_IP)
     cluster.core().create_namespaced_service(shop, body)
-    return shop
+    yield shop
+    cluster.core().delete_namespaced_service("mine", shop)
 
 
 def test_a_learners_service_keeps_the_articles_addresses(
@@ -187,6 +189,7 @@ def test_who_does_not_need_the_address_that_is_held_goes_on(
     lesson = new_lesson("98-test-wants-them", say=lambda _: None)
     assert begun(lesson).exercise.name == lesson.name  # the node port alone
     assert cluster.core().read_namespaced_service("mine", shop).spec.cluster_ip == ARTICLE_CLUSTER_IP
+    cluster.core().delete_namespaced_service("mine", shop)
 
 
 def namespaces(cluster: Cluster) -> list[str]:
