@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
-from kubernetes.client.exceptions import ApiException
 
 from labs import home, namespaces, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
