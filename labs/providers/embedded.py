@@ -183,6 +183,8 @@ def _repaired(running: launch.Running, say: Say) -> Report:
     report = repair.check(running) or Report(broken=["it does not answer"])
     for words in report.fixed:
         say(f"Fixed: {words}.")
+    for words in report.unseen:
+        say(f"Not looked at: {words}.")
     for words in report.broken:
         say(f"Broken: {words}.")
     if report.broken:
