@@ -6,14 +6,14 @@
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from labs import home, tools, versions
 from labs.errors import LabError
-from labs.providers import Available, containers, engine, kindconfig, room
+from labs.providers import Available, claims, containers, engine, exposure, kindconfig, room
 from labs.providers.engine import Engine
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Facts:
 
     ports: for each host port, "free", "ours" (this course's cluster holds it) or "taken". inotify: watches, instances.
     images: which of the course's images the engine has. minor: the Kubernetes version of clusters to be made.
+    host_ports: what LABS_HOST_PORTS asks for. clusters: those on the engine, of whomever.
     """
 
     system: str
@@ -60,6 +61,20 @@ class Facts:
     limits: "Limits | None" = None
     borrowed: Available | None = None
     minor: tuple[int, int] = (1, 37)
+    host_ports: str | Trouble = ""
+    clusters: "Clusters | Trouble | None" = None
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters on an engine.
+
+    own: the name that the learner's has, or would have. others: those of other learners, and whose. host_ports: that it holds.
+    """
+
+    own: str
+    others: Mapping[str, str] = field(default_factory=dict)
+    host_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ def judge(facts: Facts) -> list[Finding]:
     findings += [_judge_image(image, there) for image, there in facts.images.items()]
     if facts.inotify is not None:
         findings.append(_judge_inotify(*facts.inotify))
-    findings += [_judge_port(port, state) for port, state in facts.ports.items()]
+    findings += [*_judge_clusters(facts.clusters), *_judge_ports(facts), *_who_can_reach(facts)]
     if facts.disk is not None:
         findings.append(_judge_disk(facts.disk))
     findings.append(_judge_home(facts.home))
@@ -185,6 +200,38 @@ def _judge_inotify(watches: int, instances: int) -> Finding:
     return Finding("ok" if good else "mind", "inotify limits", saw, mend)
 
 
+def _judge_clusters(found: Clusters | Trouble | None) -> list[Finding]:
+    """Whose the clusters on the engine are, where others have some, too."""
+    name = "clusters of others"
+    if isinstance(found, Trouble):
+        return [Finding("no", name, found.why, found.mend)]
+    if found is None or not found.others:
+        return []
+    whose = ", ".join(f"{other} belongs to {learner}" for other, learner in found.others.items())
+    return [Finding("ok", name, f"{whose}; the course leaves them as they are, and yours is called {found.own}")]
+
+
+def _judge_ports(facts: Facts) -> list[Finding]:
+    if isinstance(facts.host_ports, Trouble):
+        return [Finding("no", "LABS_HOST_PORTS", facts.host_ports.why, facts.host_ports.mend)]
+    if facts.host_ports == "none":
+        return [Finding("ok", "ports", "a new cluster maps none to this laptop: LABS_HOST_PORTS=none")]
+    return [_judge_port(port, state) for port, state in facts.ports.items()]
+
+
+def _who_can_reach(facts: Facts) -> list[Finding]:
+    """Who can send requests to what answers on a node port: a line for each provider that can run here."""
+    none = facts.host_ports == "none"
+    lines = []
+    if isinstance(facts.engine, Engine) and not facts.engine.remote:
+        lines.append(("kind", exposure.of_kind(facts.engine, none)))
+    if facts.embedded is not None and facts.embedded.yes:
+        lines.append(("embedded", exposure.of_embedded(none)))
+    if facts.borrowed is not None and facts.borrowed.yes:
+        lines.append(("borrowed", exposure.BORROWED))
+    return [Finding("ok", f"who reaches node ports, {provider}", saw) for provider, saw in lines]
+
+
 def _judge_port(port: int, state: str) -> Finding:
     name = f"port {port}"
     if state == "taken":
@@ -251,6 +298,7 @@ def gather() -> Facts:
         return Facts(system)
     found = _engine()
     here = isinstance(found, Engine) and not found.remote
+    clusters = _or_trouble(_clusters) if here else None
     embedded = room("embedded").available()
     used = embedded.yes and not isinstance(found, Engine)
     return Facts(
@@ -262,12 +310,14 @@ def gather() -> Facts:
         home=_or_trouble(lambda: str(home.state())),
         images=_images() if here else {},
         inotify=_inotify() if system == "Linux" and here else None,
-        ports=_ports(_own_ports() if here else set()),
+        ports=_ports(clusters.host_ports if isinstance(clusters, Clusters) else frozenset()),
         disk=_disk(found) if isinstance(found, Engine) and here else None,
         embedded=embedded,
         limits=_limits() if embedded.yes else None,
         borrowed=room("context").available(),
         minor=tools.cluster_minor(),
+        host_ports=_or_trouble(kindconfig.host_ports),
+        clusters=clusters,
     )
 
 
@@ -310,15 +360,21 @@ def _limits() -> "Limits":
     return limits.here()
 
 
-def _own_ports() -> set[int]:
-    """The host ports that the course's own cluster holds."""
-    return {at.port for node in containers.nodes(home.cluster_name()) for at in node.mappings.values()}
+def _clusters() -> Clusters:
+    """Looks at the engine's clusters. BadInput where LABS_NAME names somebody else's."""
+    wanted = claims.names()
+    own, holder = claims.mine(wanted)
+    others = {name: str(learner) for name, learner in claims.of_others().items()}
+    if holder is None or holder.ours:
+        held = frozenset(at.port for node in containers.nodes(own) for at in node.mappings.values())
+        return Clusters(own, others, held)
+    if len(wanted) == 1:
+        raise claims.refused(own, holder)
+    return Clusters(next(name for name in wanted if name != own and name not in others), {own: str(holder), **others})
 
 
-def _ports(own: set[int]) -> dict[int, Literal["free", "ours", "taken"]]:
-    wanted = [
-        mapping["hostPort"] for node in kindconfig.read()["nodes"] for mapping in node.get("extraPortMappings") or []
-    ]  # fmt: skip
+def _ports(own: Collection[int]) -> dict[int, Literal["free", "ours", "taken"]]:
+    wanted = kindconfig.mapped(kindconfig.read()).values()
     return {port: "ours" if port in own else "free" if kindconfig.is_free(port) else "taken" for port in wanted}
 
 

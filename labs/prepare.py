@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from labs import bootstrap, home, packages, providers, tools, versions
 from labs.cluster import Cluster
 from labs.errors import ImageMissing, LabError
-from labs.providers import containers, engine
+from labs.providers import claims, containers, engine
 
 Say = Callable[[str], None]
 
@@ -87,8 +87,11 @@ def pulls(cluster: Cluster) -> list[str]:
 
 @contextmanager
 def throwaway(provider: str) -> Iterator[None]:
-    """Inside, `up` and `down` are about a cluster of that provider with another name and host ports."""
-    ours = {"LABS_NAME": f"{home.cluster_name()}-prepare", "LABS_CLUSTER": provider, "LABS_HOST_PORTS": "any"}
+    """Inside, `up` and `down` are about a cluster of that provider with another name, and with no host ports."""
+    name = f"{home.cluster_name()}-prepare"
+    if provider == "kind":
+        name = claims.take(claims.candidates(name), lambda _: None)
+    ours = {"LABS_NAME": name, "LABS_CLUSTER": provider, "LABS_HOST_PORTS": "none"}
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labs import doctor, tools
-from labs.doctor import GB, Facts, Finding, Trouble, judge, report, stops
+from labs.doctor import GB, Clusters, Facts, Finding, Trouble, judge, report, stops
 from labs.embedded.limits import Limits
 from labs.providers import Available
 from labs.providers.engine import Engine
@@ -147,6 +147,48 @@ def test_inotify(limits: tuple[int, int], state: str) -> None:
     found = finding(replace(GOOD, inotify=limits), "inotify")
     assert found.state == state
     assert "sysctl fs.inotify" in found.mend
+
+
+def test_whose_clusters_there_are_is_told() -> None:
+    others = {"ports": "alice (user id 1001 on lab)"}
+    found = finding(replace(GOOD, clusters=Clusters("ports-bob", others)), "clusters of others")
+    assert found.state == "ok"
+    assert "ports belongs to alice (user id 1001 on lab)" in found.saw and "yours is called ports-bob" in found.saw
+    assert all(one.name != "clusters of others" for one in judge(replace(GOOD, clusters=Clusters("ports"))))
+    held = Trouble("The cluster ports is not yours.", "Set LABS_NAME")
+    assert finding(replace(GOOD, clusters=held), "clusters of others") == Finding(
+        "no", "clusters of others", held.why, held.mend
+    )
+
+
+def test_who_can_reach_node_ports_is_said_of_every_provider() -> None:
+    names = {"kind", "embedded", "borrowed"}
+    lines = {name: finding(GOOD, f"who reaches node ports, {name}").saw for name in names}
+    assert "every account of this machine, on 127.0.0.1" in lines["kind"]
+    assert "at the nodes' own addresses" in lines["kind"] and "container engine" in lines["kind"]
+    assert "every account of this machine, on 127.0.0.1" in lines["embedded"] and "nobody else" in lines["embedded"]
+    assert "said yes" in lines["borrowed"]
+    assert all("LABS_HOST_PORTS=none" in lines[name] for name in ("kind", "embedded"))
+    closed = replace(GOOD, host_ports="none")
+    assert "127.0.0.1" not in finding(closed, "who reaches node ports, kind").saw
+    assert finding(closed, "who reaches node ports, embedded").saw == "you and root alone"
+    assert "maps none" in finding(closed, "ports").saw
+    without = replace(GOOD, engine=NO_ENGINE, borrowed=Available(False, "none"), embedded=NOT_EMBEDDED)
+    assert not [one for one in judge(without) if one.name.startswith("who reaches")]
+
+
+def test_a_wrong_word_for_the_host_ports_stops_the_course() -> None:
+    facts = replace(GOOD, host_ports=Trouble("LABS_HOST_PORTS is '5'.", "Unset it"))
+    assert finding(facts, "LABS_HOST_PORTS") == Finding("no", "LABS_HOST_PORTS", "LABS_HOST_PORTS is '5'.", "Unset it")
+
+
+def test_the_docker_that_lets_neighbours_in_is_told() -> None:
+    """Docker before 28 forwards what a directly connected machine sends to a node's own address and a mapped port."""
+    for version, told in (("20.10.24", True), ("27.5.1", True), ("28.0.0", False), ("29.1.0", False), ("", False)):
+        facts = replace(GOOD, engine=replace(DOCKER, version=version))
+        assert ("your own network" in finding(facts, "who reaches node ports, kind").saw) is told
+        closed = finding(replace(facts, host_ports="none"), "who reaches node ports, kind")
+        assert "your own network" not in closed.saw
 
 
 def test_ports() -> None:

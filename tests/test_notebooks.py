@@ -1,5 +1,6 @@
 """The notebooks as files: shape, committed outputs, and the sanitizer that nbval compares them with. Runs no notebook."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,23 @@ def test_the_six_lessons_are_a_90_minute_path() -> None:
     assert [path.name[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06"]
     firsts = [nbformat.read(path, as_version=4).cells[0].source for path in NOTEBOOKS[:6]]
     assert sum(int(minutes) for first in firsts for minutes in re.findall(r"\*\*(\d+) minutes\*\*", first)) == 90
+
+
+def test_what_only_some_clusters_show_is_not_demanded(notebook: Notebook) -> None:
+    """What this laptop gets by a node port: a borrowed cluster, or LABS_HOST_PORTS=none, leaves it untried."""
+    for cell in code_cells(notebook):
+        tree = ast.parse(cell.source)
+        asked = {
+            target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and 'place="this laptop"' in (ast.get_source_segment(cell.source, node.value) or "")
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for demand in (node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)):
+            text = ast.unparse(demand)
+            for name in asked:
+                assert f"{name}." not in text or f"not {name}.tried" in text, f"{cell.id}: {text}"
 
 
 def test_asks_for_a_prediction_and_gives_something_to_break_and_mend(notebook: Notebook) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from labs import bootstrap, prepare, providers, tools, versions
 from labs.errors import EngineDown, ImageMissing, LabError
-from labs.providers import containers, engine
+from labs.providers import claims, containers, engine
 
 
 class Machine:
@@ -54,6 +54,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(providers, "up", made.up)
     monkeypatch.setattr(providers, "down", lambda say: made.downs.append(os.environ["LABS_NAME"]))
     monkeypatch.setattr(engine, "info", lambda: None)
+    monkeypatch.setattr(claims, "take", lambda names, say: names[0])
     monkeypatch.setattr(engine, "pull", made.pull)
     monkeypatch.setattr(containers, "image_here", lambda image: image in made.images)
     monkeypatch.setattr(tools, "find", lambda tool, say: None)

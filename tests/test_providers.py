@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from labs import providers
-from labs.cluster import Address, Node, Ran
+from labs.cluster import Address, Node, NotHere, Ran
 from labs.errors import BadInput, EngineDown, NoProvider
 from labs.providers import Available, containers, embedded, engine, kind, kindconfig
+from labs.providers.kind_cluster import KindsCluster
 from labs.providers.standing import standing
 
 
@@ -109,6 +110,45 @@ def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
     assert kindconfig.free_port(wish) == wish
 
 
+def test_a_port_that_another_cluster_has_is_not_taken_though_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That cluster has stopped, and will need it again."""
+    monkeypatch.setattr(kindconfig, "is_free", lambda port: True)
+    assert kindconfig.free_port(30066) == 30066
+    assert kindconfig.free_port(30066, held={30066}) != 30066
+
+
+def test_host_ports_none_maps_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert kindconfig.node_ports() == [30066, 30067]
+    assert set(kindconfig.mapped(kindconfig.for_a_new_cluster(()))) == {30066, 30067}
+    monkeypatch.setenv("LABS_HOST_PORTS", "none")
+    assert kindconfig.node_ports() == []
+    fit = kindconfig.for_a_new_cluster(())
+    assert kindconfig.mapped(fit) == {}
+    assert [node["role"] for node in fit["nodes"]] == ["control-plane", "worker"]
+    unmapped = KindsCluster("x", tmp_path, tmp_path, [])
+    assert unmapped.outside(30066) == NotHere(kindconfig.NONE_MAPPED)
+
+
+@pytest.mark.parametrize("word", ["None", "30066", "no", "127.0.0.1"])
+def test_another_word_for_the_host_ports_is_refused_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str
+) -> None:
+    monkeypatch.setenv("LABS_HOST_PORTS", word)
+    for provider in ("kind", "embedded"):
+        with pytest.raises(BadInput, match="LABS_HOST_PORTS is"):
+            providers.room(provider).up("", print)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cluster_with_host_ports_is_not_taken_for_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    kindconfig.check_host_ports("ports", [30066])
+    monkeypatch.setenv("LABS_HOST_PORTS", "none")
+    kindconfig.check_host_ports("ports", [])
+    with pytest.raises(BadInput, match="node port 30066 and 30067 mapped") as told:
+        kindconfig.check_host_ports("ports", [30067, 30066])
+    assert "labs down" in told.value.try_this
+
+
 def test_a_mode_that_kube_proxy_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABS_PROXY_MODE", "ipvs")
     with pytest.raises(BadInput, match="ipvs"):
@@ -170,4 +210,4 @@ def test_a_cluster_that_is_up_is_told_in_the_same_words_whoever_made_it() -> Non
     lines += ["  node port 30067 answers on this laptop at 127.0.0.1:40001", "  Mind this."]
     last = "It stays up when JupyterLab ends. `python -m labs down` ends it."
     assert standing("X is up.", [Node("a", "10.0.0.1")], mapped, "Mind this.").splitlines() == [*lines, last]
-    assert standing("X is up.", [], {}).splitlines() == ["X is up.", last]
+    assert standing("X is up.", [], {}).splitlines() == ["X is up.", f"  {kindconfig.NONE_MAPPED}", last]

@@ -4,8 +4,10 @@ beside them ("another machine of the nodes' network"), a container of ours.
 Does not create clusters or talk to Kubernetes.
 """
 
+import io
 import json
 import re
+import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,8 @@ from labs.providers import engine
 from labs.shells import LocalSession
 
 KIND_LABEL = "io.x-k8s.kind.cluster"  # kind puts it on its node containers
+NEIGHBOUR_LABEL = "labs.ports/cluster"  # we put it on the machine beside the nodes
+AUTHORITY = "/etc/kubernetes/pki/ca.crt"  # kubeadm puts it there, on the control plane's node
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,28 @@ def _last_address(node: str) -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else ()
 
 
+def certificate_authority(nodes: Sequence[NodeContainer]) -> bytes:
+    """The certificate of the cluster's authority, as it is on its control plane; b"" where there is none (yet)."""
+    for node in nodes:
+        copied = engine.ask("cp", f"{node.name}:{AUTHORITY}", "-", limit=60)  # of stopped containers, too; a tar archive
+        if copied.code != 0:
+            continue
+        with tarfile.open(fileobj=io.BytesIO(copied.out.encode())) as archive:
+            for member in archive:
+                file = archive.extractfile(member)
+                if file is not None:
+                    return file.read().strip()
+    return b""
+
+
+def host_ports_held() -> set[int]:
+    """The ports of this machine that kind's node containers map, running or not, whosever they are: one that has stopped needs
+    its own again."""
+    listed = engine.ask("ps", "-aq", "--no-trunc", "--filter", f"label={KIND_LABEL}").out.split()
+    shown = engine.ask("inspect", *listed).out if listed else ""
+    return {at.port for one in json.loads(shown or "[]") for at in _node(one).mappings.values()}
+
+
 def execute(container: str, command: Sequence[str], limit: float = 30.0) -> Ran:
     """Runs a command in a container. ClusterGone where the container is not there or has stopped."""
     done = engine.ask("exec", container, *command, limit=limit)
@@ -107,15 +133,33 @@ def neighbour_name(cluster: str) -> str:
     return f"{cluster}-elsewhere"
 
 
-def ensure_neighbour(cluster: str, beside: NodeContainer) -> None:
-    """Makes and starts the neighbour: the node image, which is here already and has curl, with nothing running in it."""
+def neighbour(cluster: str) -> dict[str, Any] | None:
+    """What the engine tells of the neighbour; None where there is none. LabError where a stranger's container has its name."""
     name = neighbour_name(cluster)
-    if engine.ask("start", name).code == 0:
-        return
-    engine.ask("rm", "-f", name)
+    shown = _inspect(name)
+    if shown is not None and not _is_neighbour(shown, cluster):
+        raise LabError(
+            f"There is a container {name} already that is not the course's.",
+            "The course needs that name for the machine beside the nodes, and leaves containers of others as they are.",
+            f"Rename it (`{engine.program()} rename {name} NEW-NAME`), or set LABS_NAME to another name for your cluster.",
+        )
+    return shown
+
+
+def ensure_neighbour(cluster: str, beside: NodeContainer, volume: str) -> None:
+    """Makes and starts the neighbour: the node image, which is here already and has curl, with nothing running in it.
+
+    volume: what it uses and leaves empty, so that the engine counts it among the used ones.
+    """
+    name, there = neighbour_name(cluster), neighbour(cluster)
+    if there is not None:
+        if any(mount.get("Name") == volume for mount in there["Mounts"]) and engine.ask("start", name).code == 0:
+            return
+        engine.ask("rm", "-f", name)
     done = engine.ask(
         "run", "--detach", "--name", name, "--hostname", name, "--network", beside.network, "--restart", "unless-stopped",
-        "--label", f"labs.ports/cluster={cluster}", "--entrypoint", "sleep", beside.image, "infinity",
+        "--label", f"{NEIGHBOUR_LABEL}={cluster}", "--volume", f"{volume}:/var/lib/labs.ports:ro",
+        "--entrypoint", "sleep", beside.image, "infinity",
     )  # fmt: skip
     if done.code != 0:
         raise LabError(
@@ -126,8 +170,19 @@ def ensure_neighbour(cluster: str, beside: NodeContainer) -> None:
 
 
 def remove_neighbour(cluster: str) -> None:
-    """Removes the neighbour, if it is there."""
-    engine.ask("rm", "-f", neighbour_name(cluster))
+    """Removes the neighbour, if it is there. Another program's container of that name stays."""
+    shown = _inspect(neighbour_name(cluster))
+    if shown is not None and _is_neighbour(shown, cluster):
+        engine.ask("rm", "-f", neighbour_name(cluster))
+
+
+def _inspect(container: str) -> dict[str, Any] | None:
+    shown = engine.ask("container", "inspect", container)
+    return dict(json.loads(shown.out)[0]) if shown.code == 0 else None
+
+
+def _is_neighbour(shown: dict[str, Any], cluster: str) -> bool:
+    return (shown["Config"].get("Labels") or {}).get(NEIGHBOUR_LABEL) == cluster
 
 
 # --- images

@@ -6,15 +6,15 @@ Starts, finds and ends it. Knows nothing of how it works inside.
 import base64
 import errno
 import json
-import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
 
-from labs import home, namespaces, seats, tools, versions
+from labs import home, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
 from labs.embedded import host, launch, processes, repair
 from labs.embedded.health_report import Report
@@ -47,6 +47,8 @@ class EmbeddedCluster(Cluster):
         """The mapping on this laptop's 127.0.0.1."""
         if node_port in self.mapped:
             return self.mapped[node_port]
+        if not self.mapped:
+            return NotHere(kindconfig.NONE_MAPPED)
         known = " and ".join(str(port) for port in sorted(self.mapped))
         return NotHere(f"only node port {known} is mapped to this laptop, not {node_port} (as in kindconfig.yaml)")
 
@@ -161,9 +163,12 @@ def up(argument: str, say: Say) -> Cluster:
     """Starts the cluster where it does not run; puts right what is wrong with one that does, or replaces it, and says what it
     was. Two at the same moment: the second waits for the first.
     """
+    kindconfig.host_ports()  # BadInput, before anything is done
     kubectl = tools.find("kubectl", say, versions.KUBECTL_OLDEST)
     with alone(say, LOCK_LIMIT):
         running = launch.find(_files())
+        if running is not None:
+            kindconfig.check_host_ports(running.name, running.mappings)
         report = _repaired(running, say) if running is not None else Report()
         if running is None and _files().facts.exists():
             say(f"The cluster {home.cluster_name()} has ended since it was started. What was on it is gone.")
@@ -183,8 +188,6 @@ def _repaired(running: launch.Running, say: Say) -> Report:
     report = repair.check(running) or Report(broken=["it does not answer"])
     for words in report.fixed:
         say(f"Fixed: {words}.")
-    for words in report.unseen:
-        say(f"Not looked at: {words}.")
     for words in report.broken:
         say(f"Broken: {words}.")
     if report.broken:
@@ -224,7 +227,7 @@ def _started(say: Say) -> launch.Running:
     say(f"Starting the cluster {name} (embedded: Linux namespaces, no container engine).")
     try:
         # The seats come with it: to ask for them by the API, the client would be imported first, which takes as long again.
-        return launch.start(_files(), _mapped(), os.environ.get("LABS_HOST_PORTS") == "any", _seat_pods())
+        return launch.start(_files(), kindconfig.node_ports(), kindconfig.host_ports() == "any", _seat_pods())
     except launch.NotStarted as error:
         problem = host.problem()
         raise NoProvider(
@@ -259,13 +262,13 @@ def _no_room(error: OSError) -> LabError:
     )
 
 
-def _mapped() -> list[int]:
-    """The node ports that this laptop shall reach: those of kindconfig.yaml."""
-    return [one["containerPort"] for node in kindconfig.read()["nodes"] for one in node.get("extraPortMappings") or []]
-
-
 def _make_seats(cluster: EmbeddedCluster) -> None:
-    namespaces.ensure_system(cluster)
+    with cluster.answering("make the namespace of the course's own Pods"):
+        try:
+            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
+        except ApiException as error:
+            if error.status != 409:
+                raise
     seats.ensure(cluster, seats.SYSTEM_NAMESPACE, [seats.node_pod(node.name) for node in cluster.nodes])
 
 

@@ -14,12 +14,12 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 from pytest_kind import KindCluster
 
-from labs import home, marker, namespaces, seats, tools, versions
+from labs import home, marker, seats, tools, versions
 from labs.cluster import Cluster
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
-from labs.providers import Available, containers, engine, kindconfig, loading
+from labs.providers import Available, claims, containers, engine, kindconfig, loading
 from labs.providers.exclusive import alone
-from labs.providers.kind_cluster import KindsCluster
+from labs.providers.kind_cluster import KindsCluster, mapped_here
 from labs.providers.standing import standing
 from labs.waiting import wait_while
 
@@ -32,13 +32,13 @@ STARTING_LIMIT = 90.0  # seconds for a cluster that was stopped to answer again,
 class LabKind(KindCluster):  # type: ignore[misc]
     """pytest-kind's cluster, with the programs, the image and the kubeconfig given instead of its own old defaults."""
 
-    def __init__(self, name: str, kubeconfig: Path, say: Say) -> None:
+    def __init__(self, name: str, program: Path, kubectl: Path) -> None:
         # Not super().__init__: it makes a folder `.pytest-kind` wherever we happen to be.
         self.name = name
         self.image = versions.node_image()
-        self.kubeconfig_path = kubeconfig
-        self.kind_path = tools.find("kind", say)
-        self.kubectl_path = tools.find("kubectl", say)
+        self.kubeconfig_path = _kubeconfig(name)
+        self.kind_path = program
+        self.kubectl_path = kubectl
 
     def export_kubeconfig(self) -> None:
         """Writes the kubeconfig of a cluster that is there. Raises subprocess.CalledProcessError."""
@@ -71,9 +71,9 @@ def available() -> Available:
 
 
 def connect(argument: str = "") -> KindsCluster:
-    """The cluster of `LABS_NAME`, if it is up. EngineDown; ClusterGone where it is not there or does not answer."""
-    name, kubeconfig = home.cluster_name(), home.kubeconfig()
-    found = containers.nodes(name)
+    """The learner's cluster, if it is up. EngineDown; ClusterGone where it is not there or does not answer."""
+    name = _own_name()
+    found, kubeconfig = containers.nodes(name), _kubeconfig(name)
     if not found or not all(one.running for one in found) or not kubeconfig.exists():
         raise ClusterGone(f"The cluster {name} is not up.", _why_not_up(found), "`python -m labs up` makes it so.")
     cluster = KindsCluster(name, kubeconfig, tools.find("kubectl"), found)
@@ -88,16 +88,21 @@ def connect(argument: str = "") -> KindsCluster:
 
 
 def up(argument: str, say: Say) -> Cluster:
-    """Makes the cluster, or starts, completes, repairs or replaces the one that is there; says which.
+    """Makes the cluster, or starts, completes, repairs or replaces the learner's own that is there; says which.
 
-    Two at the same moment: the second waits for the first. Ctrl-C while it is made leaves no cluster.
+    Two at the same moment: the second waits for the first. Ctrl-C while it is made leaves no cluster. Somebody else's cluster
+    stays as it is: the learner gets another name, or BadInput where LABS_NAME asks for that one.
     """
+    kindconfig.host_ports()  # BadInput, before anything is done
     usable = available()
     if not usable.yes:
         raise EngineDown("kind cannot make a cluster here.", usable.why, usable.mend)
     with alone(say, LOCK_LIMIT):
-        kind = LabKind(home.cluster_name(), home.kubeconfig(), say)
-        if containers.nodes(kind.name) and not _revived(kind, say):
+        programs = tools.find("kind", say), tools.find("kubectl", say)
+        kind = LabKind(claims.take(claims.names(), say), *programs)
+        found = containers.nodes(kind.name)
+        kindconfig.check_host_ports(kind.name, mapped_here(found))
+        if found and not _revived(kind, say):
             say(f"Replacing the cluster {kind.name}: it cannot be mended.")
             _delete(kind)
         if not containers.nodes(kind.name):
@@ -118,23 +123,35 @@ def status(argument: str = "") -> str:
 
 
 def down(argument: str, say: Say) -> None:
-    """Deletes the cluster, its neighbour and its kubeconfig, whatever state they are in."""
+    """Deletes the learner's cluster, its neighbour and its kubeconfig, whatever state they are in. BadInput where LABS_NAME
+    names a cluster of somebody else."""
     with alone(say, LOCK_LIMIT):
-        name = home.cluster_name()
-        if containers.nodes(name):
-            say(f"Deleting the cluster {name}.")
-        _delete(LabKind(name, home.kubeconfig(), say))
+        wanted = claims.names()
+        name, holder = claims.mine(wanted)
+        if holder is None:
+            _remove_files(name)
+        elif holder.ours:
+            if containers.nodes(name):
+                say(f"Deleting the cluster {name}.")
+            _delete(LabKind(name, tools.find("kind", say), tools.find("kubectl", say)))
+            _release(name, say)
+        elif len(wanted) == 1:
+            raise claims.refused(name, holder)
+        else:
+            say(f"You have no cluster here. The cluster {name} belongs to {holder}, and stays as it is.")
 
 
 # --- making and mending
 
 
-def _create(kind: LabKind, say: Say) -> None:
-    config = kindconfig.fitted(kindconfig.read(), kindconfig.proxy_mode(), kindconfig.free_port)
-    for node in config["nodes"]:
-        for mapping in node.get("extraPortMappings") or []:
-            if mapping["hostPort"] != mapping["containerPort"]:
-                say(f"Node port {mapping['containerPort']} will answer on this laptop's port {mapping['hostPort']}.")
+def _create(kind: LabKind, say: Say, again: bool = True) -> None:
+    """again: whether to try once more where somebody took a host port before kind did."""
+    containers.neighbour(kind.name)  # LabError now, and not after a minute
+    config = kindconfig.for_a_new_cluster(_ports_not_to_take(kind.name))
+    ports = kindconfig.mapped(config)
+    for node_port, port in ports.items():
+        if port != node_port:
+            say(f"Node port {node_port} will answer on this laptop's port {port}.")
     kind.kubeconfig_path.unlink(missing_ok=True)
     path = home.state() / f"{kind.name}.kindconfig.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
@@ -143,17 +160,30 @@ def _create(kind: LabKind, say: Say) -> None:
     with loading.loaded_early(kind.name, versions.workload_image(), kind.load_archive):
         try:
             kind.create(path)
+            return
         except subprocess.CalledProcessError as error:
             _delete(kind)  # which ends the loading, too
-            raise LabError(
-                f"kind could not make the cluster {kind.name}.",
-                f"`kind create cluster` ended with exit code {error.returncode}; its words are above.",
-                "`python -m labs doctor` looks for the usual causes (image, memory, inotify limits, ports).",
-            ) from error
+            taken = [port for port in ports.values() if not kindconfig.is_free(port)]
+            if not again or not taken:
+                _release(kind.name, say)
+                raise LabError(
+                    f"kind could not make the cluster {kind.name}.",
+                    f"`kind create cluster` ended with exit code {error.returncode}; its words are above.",
+                    "`python -m labs doctor` looks for the usual causes (image, memory, inotify limits, ports).",
+                ) from error
         except BaseException:
             say(f"Stopped; removing what there is of the cluster {kind.name}.")
             _delete(kind)
+            _release(kind.name, say)
             raise
+    say(f"Somebody took port {taken[0]} of this laptop meanwhile. Once more, with other ports.")
+    _create(kind, say, again=False)
+
+
+def _ports_not_to_take(name: str) -> set[int]:
+    """Host ports that other clusters have; all that kindconfig.yaml names where one is being made, which may take them now."""
+    held = containers.host_ports_held()
+    return held | set(kindconfig.mapped(kindconfig.read()).values()) if claims.others_without_nodes(name) else held
 
 
 def _revived(kind: LabKind, say: Say) -> bool:
@@ -242,14 +272,16 @@ def _check_mode(cluster: KindsCluster) -> None:
 def _make_what_needs_no_image(cluster: KindsCluster) -> None:
     """The machine beside the nodes, the namespace of the course's own Pods, and the marker Service in it."""
     core, (_, marker_service) = cluster.core(), marker.marker_manifests()
-    namespaces.ensure_system(cluster)
-    with cluster.answering("make the marker Service"):
+    with cluster.answering("make the namespace of the course's own Pods"):
+        if not _has_namespace(cluster):
+            core.create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
         try:
             core.create_namespaced_service(seats.SYSTEM_NAMESPACE, marker_service)
         except ApiException as error:
             if error.status != 409:
                 raise
-    containers.ensure_neighbour(cluster.name, containers.nodes(cluster.name)[0])
+    claims.keep(cluster.name)  # its volume may have been pruned meanwhile; from here on it is in use
+    containers.ensure_neighbour(cluster.name, containers.nodes(cluster.name)[0], claims.volume(cluster.name))
 
 
 def _make_seats(cluster: KindsCluster) -> None:
@@ -298,14 +330,44 @@ def _wait_dns(cluster: KindsCluster) -> None:
 
 
 def _delete(kind: LabKind) -> None:
-    """Removes the cluster and what belongs to it, in any state."""
+    """Removes the cluster and what belongs to it, in any state; its name stays the learner's."""
     containers.remove_neighbour(kind.name)
     kind.delete()
-    kind.kubeconfig_path.unlink(missing_ok=True)
-    (home.state() / f"{kind.name}.kindconfig.yaml").unlink(missing_ok=True)
+    _remove_files(kind.name)
 
 
-# --- this machine's files
+def _release(name: str, say: Say) -> None:
+    """Gives the name up: from here on it is anybody's."""
+    kept = claims.release(name)
+    if kept:
+        say(f"The name {name} stays yours on this engine: {kept}")
+
+
+# --- this learner's name and files
+
+
+def _own_name() -> str:
+    """The name of the learner's cluster, if there is one. ClusterGone, or BadInput, where it is somebody else's."""
+    wanted = claims.names()
+    name, holder = claims.mine(wanted)
+    if holder is None or holder.ours:
+        return name
+    if len(wanted) == 1:
+        raise claims.refused(name, holder)
+    raise ClusterGone(
+        "You have no cluster here yet.",
+        f"The cluster {name} on this container engine belongs to {holder}.",
+        "`python -m labs up` makes one of your own, beside it.",
+    )
+
+
+def _kubeconfig(name: str) -> Path:
+    return home.state() / f"{name}.kubeconfig"
+
+
+def _remove_files(name: str) -> None:
+    _kubeconfig(name).unlink(missing_ok=True)
+    (home.state() / f"{name}.kindconfig.yaml").unlink(missing_ok=True)
 
 
 def _why_not_up(found: list[containers.NodeContainer]) -> str:

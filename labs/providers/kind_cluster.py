@@ -3,16 +3,21 @@
 Does not make, mend or end it (kind.py does).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from labs import marker, seats
 from labs.cluster import Address, Cluster, Node, NotHere, Ran, still_running
 from labs.errors import ClusterGone, LabError
-from labs.providers import containers, engine
-from labs.shells import Late, Lost
+from labs.providers import claims, containers, engine, kindconfig
+from labs.shells import Late, LocalSession, Lost
 
 API_PORT = 6443  # the API server's, inside the control plane's container
+
+
+def mapped_here(found: Iterable[containers.NodeContainer]) -> dict[int, Address]:
+    """Where this laptop answers for each node port of these nodes that kind maps."""
+    return {port: at for one in found for port, at in one.mappings.items() if port != API_PORT}
 
 
 class KindsCluster(Cluster):
@@ -22,16 +27,16 @@ class KindsCluster(Cluster):
 
     def __init__(self, name: str, kubeconfig: Path, kubectl: Path, found: list[containers.NodeContainer]) -> None:
         super().__init__(name, kubeconfig, kubectl, tuple(Node(one.name, one.address) for one in found))
-        self.mappings = {port: at for one in found for port, at in one.mappings.items() if port != API_PORT}
+        self.mappings = mapped_here(found)
 
     def outside(self, node_port: int) -> Address | NotHere:
         """kind's mapping (extraPortMappings in kindconfig.yaml) on this laptop's 127.0.0.1."""
         if node_port in self.mappings:
             return self.mappings[node_port]
-        mapped = " and ".join(str(port) for port in sorted(self.mappings))
-        return NotHere(
-            f"kind maps only node port {mapped} to this laptop, not {node_port} (kindconfig.yaml, extraPortMappings)"
-        )
+        if not self.mappings:
+            return NotHere(kindconfig.NONE_MAPPED)
+        known = " and ".join(str(port) for port in sorted(self.mappings))
+        return NotHere(f"kind maps only node port {known} to this laptop, not {node_port} (kindconfig.yaml, extraPortMappings)")
 
     def elsewhere(self, command: Sequence[str], limit: float = 30.0) -> Ran | NotHere:
         """Runs the command in a container beside the nodes' containers, on the same network, by a shell that stays open there.
@@ -39,9 +44,15 @@ class KindsCluster(Cluster):
         Where that shell is lost before the command ends, the command is run once more.
         """
         neighbour = containers.neighbour_name(self.name)
+
+        def opened() -> LocalSession:
+            claims.check(self.name)
+            return containers.shell(neighbour)
+
         try:
-            return Ran(*self.shells.run(neighbour, lambda: containers.shell(neighbour), command, limit))
+            return Ran(*self.shells.run(neighbour, opened, command, limit))
         except Lost:
+            claims.check(self.name)
             return containers.execute(neighbour, command, limit)
         except Late:
             raise still_running(command, "on another machine", limit) from None
@@ -52,6 +63,7 @@ class KindsCluster(Cluster):
 
     def rules(self, node: str) -> str | NotHere:
         """kube-proxy's nftables table, or the lines of its iptables chains."""
+        claims.check(self.name)
         table = containers.execute(node, ["nft", "list", "table", "ip", "kube-proxy"])
         if table.code == 0:
             return table.out
@@ -67,6 +79,7 @@ class KindsCluster(Cluster):
     def fault(self) -> LabError:
         """The engine stopped, the cluster was deleted, its nodes stopped, or the API server is busy."""
         try:
+            claims.check(self.name)
             found = containers.nodes(self.name)
         except LabError as error:
             return error

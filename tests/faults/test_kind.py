@@ -10,15 +10,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from labs import home, providers
-from labs.cluster import Address, Cluster, Ran
+from labs.cluster import Address, Cluster, NotHere, Ran
 from labs.deploy import Lesson
 from labs.errors import BadInput, ClusterGone, EngineDown, ImageMissing, LabError
-from labs.providers import containers, engine, kind
+from labs.providers import claims, containers, engine, kind, kind_cluster, kindconfig
 from labs.versions import workload_image
 from tests.faults.relay import Relay
 
@@ -60,6 +61,11 @@ def ids() -> list[str]:
     return sorted(listed.out.split())
 
 
+def states() -> str:
+    """The cluster's containers: which, and since when each of them runs."""
+    return engine.ask("inspect", "--format", "{{.Id}} {{.State.Status}} {{.State.StartedAt}}", *ids()).out
+
+
 def answers(cluster: Cluster) -> Ran:
     """What a Pod's curl gets from a Service, in a lesson started anew."""
     lesson = Lesson(cluster, "99-faults")
@@ -69,7 +75,59 @@ def answers(cluster: Cluster) -> Ran:
     return cluster.exec(lesson.namespace, "client", ["curl", "-s", "--max-time", "5", "http://productpage:9999/hostname"])
 
 
+@pytest.fixture
+def as_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], AbstractContextManager[None]]:
+    """In its block, this process is another learner: an account of another machine, with a state folder of its own."""
+
+    @contextmanager
+    def another() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "gethostname", lambda: "elsewhere")
+            patch.setenv("LABS_HOME", str(tmp_path / "another-home"))
+            patch.setenv("KUBECONFIG", str(tmp_path / "another-kubeconfig"))
+            yield
+
+    return another
+
+
 # --- before there is a cluster
+
+
+TAKES = """
+import socket, sys
+from labs.providers import claims
+socket.gethostname = lambda: sys.argv[1]
+print("ready", flush=True)
+sys.stdin.readline()
+print(claims.take(claims.candidates(sys.argv[2], "other"), lambda line: None))
+"""
+
+
+def test_of_learners_who_take_a_name_at_the_same_moment_one_gets_it(tmp_path: Path) -> None:
+    """Processes of four accounts; each gets a name of its own."""
+    name = f"{NAME}-race"
+    takers = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKES, f"machine-{number}", name],
+            encoding="utf-8",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"LABS_HOME": str(tmp_path / str(number))},
+        )
+        for number in range(4)
+    ]
+    for taker in takers:
+        assert taker.stdout is not None and taker.stdout.readline() == "ready\n"
+    for taker in takers:
+        assert taker.stdin is not None
+        taker.stdin.write("now\n")
+        taker.stdin.flush()
+    try:
+        taken = [taker.communicate(timeout=60)[0].strip() for taker in takers]
+    finally:
+        for one in claims.candidates(name, "other"):
+            claims.release(one)
+    assert sorted(taken) == [name, f"{name}-other", f"{name}-other-2", f"{name}-other-3"]
 
 
 def test_nothing_is_left_of_an_up_that_was_interrupted() -> None:
@@ -201,6 +259,47 @@ def test_containerd_has_the_settings_of_kindconfig_and_the_image_was_loaded_on_i
         assert workload_image() in containers.execute(node.name, ["ctr", "-n", "k8s.io", "images", "list", "-q"]).out
 
 
+def test_somebody_elses_cluster_is_neither_used_nor_changed(
+    cluster: Cluster, as_another: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Fault: another learner of this engine asks for a cluster of the same name, or has it ended."""
+    before = states()
+    with as_another():
+        for do in (lambda: providers.up(print), providers.connect, kind.status, lambda: providers.down(print)):
+            with pytest.raises(BadInput, match="is not yours"):
+                do()
+        assert claims.take(claims.candidates(NAME, "other"), print) == f"{NAME}-other"
+        assert claims.release(f"{NAME}-other") == ""
+    assert states() == before
+    assert answers(cluster).out == "pod2"
+
+
+def test_a_cluster_from_before_claims_is_its_makers(
+    cluster: Cluster, as_another: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Fault: nothing on the engine says whose it is, as of one that the version before made; `up` says it then."""
+    before = ids()
+    containers.remove_neighbour(NAME)
+    assert claims.release(NAME) == ""
+    with as_another(), pytest.raises(BadInput, match="nothing says that it is yours"):
+        providers.up(print)
+    assert providers.connect().name == NAME
+    up()
+    with as_another(), pytest.raises(BadInput, match="is not yours"):
+        providers.down(print)
+    assert ids() == before
+    engine.ask("volume", "prune", "--force", "--filter", f"label={claims.CLUSTER}={NAME}")
+    assert claims.volume(NAME) in engine.ask("volume", "ls", "--quiet").out.split(), "what is in use is not pruned"
+
+
+def test_host_ports_none_is_refused_for_a_cluster_that_has_some(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ids()
+    monkeypatch.setenv("LABS_HOST_PORTS", "none")
+    with pytest.raises(BadInput, match="labs down"):
+        providers.up(print)
+    assert ids() == before
+
+
 def test_up_again_keeps_the_cluster(cluster: Cluster) -> None:
     before = ids()
     _, said = up()
@@ -314,14 +413,21 @@ def test_a_cluster_deleted_underneath_is_told_and_made_anew(cluster: Cluster) ->
         providers.connect()
 
 
-def test_half_a_cluster_is_replaced() -> None:
-    """Fault: one of the two nodes is removed (here of a cluster made anew after the last test)."""
-    up()
+def test_half_a_cluster_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: one of the two nodes is removed (here of a cluster made anew after the last test, without host ports)."""
+    monkeypatch.setenv("LABS_HOST_PORTS", "none")
+    unmapped, said = up()
+    assert unmapped.outside(30066) == NotHere(kindconfig.NONE_MAPPED)
+    assert "will answer" not in said
+    assert answers(unmapped).out == "pod2"
+    assert {port for one in containers.nodes(NAME) for port in one.mappings} == {kind_cluster.API_PORT}
+    monkeypatch.delenv("LABS_HOST_PORTS")
     worker = next(one.name for one in containers.nodes(NAME) if one.name.endswith("worker"))
     engine.ask("rm", "-f", worker)
     again, said = up()
     assert "half made" in said
     assert "Replacing" in said
+    assert isinstance(again.outside(30066), Address)
     assert answers(again).out == "pod2"
 
 
@@ -331,4 +437,5 @@ def test_down_leaves_nothing_and_can_be_run_again() -> None:
     assert ids() == []
     assert engine.ask("ps", "-aq", "--filter", f"name={containers.neighbour_name(NAME)}").out == ""
     assert not list(home.state().glob("*.kubeconfig"))
+    assert claims.volume(NAME) not in engine.ask("volume", "ls", "--quiet").out.split()
     providers.down(said.append)
