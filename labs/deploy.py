@@ -4,7 +4,6 @@ Does not ask curl (probe does), judge (explain, checks do) or show anything (vie
 """
 
 import copy
-import math
 import os
 import shlex
 from collections.abc import Callable, Iterable
@@ -16,15 +15,14 @@ from typing import Any
 import yaml
 from kubernetes.client.exceptions import ApiException
 
-from labs import seats, shared
+from labs import addresses, namespaces, seats, shared
 from labs.cluster import Cluster, Ran
-from labs.errors import BadInput, NotInTime
+from labs.errors import BadInput
 from labs.shared import LESSON as LESSON
 from labs.versions import AGNHOST, workload_image
-from labs.waiting import wait_while
 
-ARTICLE_CLUSTER_IP = "10.97.239.58"
-ARTICLE_NODE_PORT = 30066
+ARTICLE_CLUSTER_IP = addresses.CLUSTER_IP
+ARTICLE_NODE_PORT = addresses.NODE_PORT
 NEWS = 8.0  # seconds without any of the Pods that `reset` ends
 _MANIFESTS = Path(str(resources.files("labs") / "manifests"))
 
@@ -93,37 +91,63 @@ def _object(document: Any) -> Manifest:
 class Lesson:
     """One lesson on one cluster. `start()` first; then the namespace is the lesson's own and empty but for its client.
 
-    name: the notebook's, as in "02-target-port". namespace: where its objects are. owned: None, or, on a borrowed
-    cluster where all lessons share one namespace, the labels that tell this lesson's objects from the others'.
+    name: the notebook's, as in "02-target-port"; BadInput where it can be none. namespace: where its objects are. labels: on
+    a borrowed cluster, where all lessons share one namespace, they tell this lesson's objects from the others'.
+
+    A namespace that the course did not make is never touched, nor on a borrowed cluster an object without its label: LabError.
     """
 
     def __init__(self, cluster: Cluster, name: str, say: Callable[[str], None] = print) -> None:
         self.cluster = cluster
         self.name = name
-        self.namespace = cluster.namespace or name.lstrip("0123456789-") or name
+        own = shared.namespace_of(name)
+        self.namespace = cluster.namespace or own
         self.labels = {LESSON: name}
         self._say = say
 
     # --- from any state to a clean one, and back
 
     def start(self) -> None:
-        """Makes the namespace where it is missing, empties it, takes the article's addresses, and waits for the client."""
+        """Makes the namespace where it is missing, empties it, takes the article's addresses, and waits for the client.
+
+        What of these addresses a Service that is not the course's has, it keeps, which is said.
+        """
         self.prepare()
         self.reset()
         if self.cluster.namespace is None:
-            self.claim_article_addresses()
-        seats.ensure(self.cluster, self.namespace, [seats.client_pod()])
+            for kept in addresses.free(self.cluster, self.namespace, self._say).values():
+                self._say(f"{kept.what} {kept.why} Until then, what asks for it here is refused. {kept.try_this}")
+        self.ensure_client()
 
     def prepare(self) -> None:
         """Makes the namespace where it is missing; on a borrowed cluster clears away what another lesson left in it."""
         if self.cluster.namespace is None:
-            self._ensure_namespace()
+            namespaces.ensure(self.cluster, self.namespace, self.name)
         else:
             self._take_over()
 
+    def ensure_client(self) -> None:
+        """Makes the Pod that requests are made from, where it is missing or has ended, and waits until it is Ready."""
+        self.check_namespace()
+        seats.ensure(self.cluster, self.namespace, [seats.client_pod()])
+
     def reset(self) -> None:
         """Removes this lesson's Pods and Services and returns when they are gone. The client Pod and the namespace stay."""
-        empty(self.cluster, self.namespace, self._selector())
+        self.check_namespace()
+        namespaces.empty(self.cluster, self.namespace, self._selector())
+
+    def check_namespace(self) -> None:
+        """LabError where the namespace is not one that the course made, or on a borrowed cluster was lent to it."""
+        if self.cluster.namespace is None:
+            namespaces.check(self.cluster, self.namespace)
+
+    def check_ours(self, kind: str, name: str) -> None:
+        """LabError where the Pod or Service of that name, which need not be there, is not the course's to change."""
+        self.check_namespace()
+        if self.cluster.namespace is not None:
+            manifest = {"kind": kind, "metadata": {"name": name}}
+            if shared.names_held([manifest], *self._neighbours()):
+                raise shared.stranger(kind, name)
 
     def _selector(self) -> str:
         ours = f"{seats.ROLE}"
@@ -135,7 +159,7 @@ class Lesson:
         pods, services = self._neighbours()
         others = sorted({one for one in map(shared.lesson_of, [*pods, *services]) if one and one != self.name})
         if others:
-            empty(self.cluster, self.namespace, f"!{seats.ROLE},{LESSON},{LESSON}!={self.name}")
+            namespaces.empty(self.cluster, self.namespace, f"!{seats.ROLE},{LESSON},{LESSON}!={self.name}")
             self._say(
                 f"All lessons share namespace {self.namespace}, one at a time: the Pods and Services of lesson "
                 f"{', '.join(others)} were removed. Run that lesson from its top to bring them back."
@@ -151,40 +175,14 @@ class Lesson:
             core = self.cluster.core()
             return core.list_namespaced_pod(self.namespace).items, core.list_namespaced_service(self.namespace).items
 
-    def _ensure_namespace(self) -> None:
-        body = {"metadata": {"name": self.namespace, "labels": {LESSON: self.name}}}
-        with self.cluster.answering(f"make namespace {self.namespace}"):
-            _wait_while(lambda: self._namespace_phase() == "Terminating", 60, f"namespace {self.namespace} to be gone")
-            if not self._namespace_phase():
-                try:
-                    self.cluster.core().create_namespace(body)
-                except ApiException as error:
-                    if error.status != 409:
-                        raise
-            service_account = f"the default ServiceAccount in {self.namespace}"
-            _wait_while(lambda: not seats.may_have_pods(self.cluster, self.namespace), 30, service_account)
+    def claim_article_addresses(self, needed: addresses.Addresses = addresses.ALL) -> None:
+        """Frees the article's ClusterIP and node port where another lesson holds them, and says so.
 
-    def _namespace_phase(self) -> str:
-        try:
-            return str(self.cluster.core().read_namespace(self.namespace).status.phase)
-        except ApiException as error:
-            if error.status == 404:
-                return ""
-            raise
-
-    def claim_article_addresses(self) -> None:
-        """Frees the article's ClusterIP and node port where another lesson holds them, and says so."""
-        with self.cluster.answering("look for who holds the article's addresses"):
-            for service in self.cluster.core().list_service_for_all_namespaces().items:
-                if service.metadata.namespace == self.namespace or not _holds_article_addresses(service):
-                    continue
-                where, name = service.metadata.namespace, service.metadata.name
-                self.cluster.core().delete_namespaced_service(name, where)
-                self._say(
-                    f"The article's addresses ({ARTICLE_CLUSTER_IP}, node port {ARTICLE_NODE_PORT}) can be in one place only: "
-                    f"Service {name} in namespace {where} had them and was removed. "
-                    "Run that lesson from its top to bring it back."
-                )
+        LabError where a Service that is not the course's has one that is needed.
+        """
+        for has, kept in addresses.free(self.cluster, self.namespace, self._say).items():
+            if has & needed:
+                raise kept
 
     # --- deploy
 
@@ -195,7 +193,9 @@ class Lesson:
         with `anew` deleted first and made again. With `wait`, returns when Pods are Ready and `settled()` holds; limit in
         seconds. Raises Refused with the server's words (nothing later in the manifest is applied), BadInput, NotInTime.
         """
-        done = [self._apply_one(manifest, anew) for manifest in read_manifests(source)]
+        manifests = read_manifests(source)
+        self.check_namespace()
+        done = [self._apply_one(manifest, anew) for manifest in manifests]
         if wait:
             self.wait([one.name for one in done if one.kind == "Pod"], limit)
         return done
@@ -211,10 +211,7 @@ class Lesson:
 
     def remove(self, kind: str, name: str) -> None:
         """Deletes a Pod or a Service of the lesson, if it is there, and returns when it is gone. LabError if a stranger's."""
-        if self.cluster.namespace is not None:
-            found = {"kind": kind, "metadata": {"name": name}}
-            if shared.names_held([found], *self._neighbours()):
-                raise shared.stranger(kind, name)
+        self.check_ours(kind, name)
         if kind == "Pod":
             seats.remove_pod(self.cluster, self.namespace, name)
             return
@@ -331,34 +328,13 @@ def beside_article(service: Manifest) -> str:
     return f"ClusterIP {service['spec'].get('clusterIP')} (the article's: {ARTICLE_CLUSTER_IP}){node_ports}"
 
 
-def empty(cluster: Cluster, namespace: str, selector: str, limit: float = 60.0, unchanged: float = math.inf) -> None:
-    """Deletes the Pods and Services that a label selector matches and returns when they are gone.
-
-    limit in seconds. unchanged: seconds without any news of those Pods after which it is given up, too.
-    """
-    core = cluster.core()
-
-    def left() -> list[str]:
-        return [pod.metadata.resource_version for pod in core.list_namespaced_pod(namespace, label_selector=selector).items]
-
-    with cluster.answering(f"empty namespace {namespace}"):
-        for service in core.list_namespaced_service(namespace, label_selector=selector).items:
-            if (namespace, service.metadata.name) != ("default", "kubernetes"):
-                core.delete_namespaced_service(service.metadata.name, namespace)
-        core.delete_collection_namespaced_pod(namespace, label_selector=selector, grace_period_seconds=1)
-        _wait_while(left, limit, f"the Pods of namespace {namespace} to be gone", unchanged)
-
-
 def reset_all(cluster: Cluster, say: Callable[[str], None]) -> None:
     """Removes what all lessons left, and returns when it is gone. Their namespaces and client Pods stay, so do ours."""
     if cluster.namespace is not None:
         spaces, selector = [cluster.namespace], f"!{seats.ROLE},{LESSON}"
     else:
-        with cluster.answering("list the lessons' namespaces"):
-            found = cluster.core().list_namespace(label_selector=LESSON).items
-        spaces = [one.metadata.name for one in found if one.status.phase == "Active"]
-        selector = f"!{seats.ROLE}"
-    list(cluster.pool.map(lambda space: empty(cluster, space, selector, unchanged=NEWS), spaces))
+        spaces, selector = namespaces.of_lessons(cluster), f"!{seats.ROLE}"
+    list(cluster.pool.map(lambda space: namespaces.empty(cluster, space, selector, unchanged=NEWS), spaces))
     say(f"Emptied: {', '.join(spaces)}." if spaces else "There is nothing to reset: no lesson was run on this cluster yet.")
 
 
@@ -366,18 +342,3 @@ def _has_node_ports(spec: Manifest) -> bool:
     """Whether a Pod holds ports of its node, which another one cannot have before it has ended."""
     ports = [port for container in spec["containers"] for port in container.get("ports") or []]
     return bool(spec.get("hostNetwork")) or any(port.get("hostPort") for port in ports)
-
-
-def _wait_while(wrong: Callable[[], object], limit: float, what: str, unchanged: float = math.inf) -> None:
-    late = NotInTime(
-        f"Waited {min(limit, unchanged):.0f} s for {what}, in vain.",
-        "The cluster is very busy, or a finalizer holds it.",
-        "Run the cell again; if it happens twice, `python -m labs reset`.",
-    )
-    wait_while(wrong, limit, lambda _: late, unchanged=unchanged)
-
-
-def _holds_article_addresses(service: Any) -> bool:
-    return service.spec.cluster_ip == ARTICLE_CLUSTER_IP or any(
-        port.node_port == ARTICLE_NODE_PORT for port in service.spec.ports or []
-    )

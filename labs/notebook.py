@@ -11,19 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas
 import yaml
 from IPython.display import display
 
-from labs import explain, forward, probe, providers, rules, seats
+from labs import explain, forward, probe, providers, rules, seats, shared
 from labs.cells import Cells, printable
 from labs.cluster import Address, Cluster, NotHere, Ran
 from labs.deploy import Lesson, Manifest, beside_article, manifest_path, read_manifests
 from labs.errors import BadInput, ClusterGone, LabError, NotInTime
 
 AGAIN = "Run the notebook from its top."
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 _cells = Cells(str, probe.Answer, explain.Explanation, pandas.DataFrame)
 
@@ -57,11 +59,30 @@ def connect() -> Cluster:
 
 
 def lesson(name: str) -> "Notebook":
-    """The lesson of that notebook ("02-target-port"), its namespace clean and its client Pod ready."""
+    """The lesson of that notebook ("02-target-port"), its namespace clean and its client Pod ready.
+
+    BadInput where there is no such notebook, LabError where somebody else made a namespace of that name; then nothing is
+    touched.
+    """
+    _check_lesson(name)
     started = Lesson(connect(), name)
     started.start()
     print(f"Ready: namespace {started.namespace}, with a Pod `client` to ask from, on a {started.cluster.provider} cluster.")
     return Notebook(started)
+
+
+def _check_lesson(name: object) -> None:
+    """BadInput where no notebook is called so. One of an instructor's own counts: in the folder that this kernel works in."""
+    course = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    if isinstance(name, str) and name in {*course, *(path.stem for path in Path().glob("*.ipynb"))}:
+        shared.namespace_of(name)
+        return
+    look = f" `kubectl -n {name} get pod,svc` shows what is in a namespace of yours." if shared.is_name(name) else ""
+    raise BadInput(
+        f"There is no lesson called {str(name)[:70]!r}.",
+        f"The course has: {', '.join(course)}. A notebook of your own, NAME.ipynb in this folder, is a lesson, too.",
+        f"Use one of these names.{look}",
+    )
 
 
 def explorer(of: "Notebook | None" = None, **options: Any) -> Any:
@@ -112,6 +133,7 @@ class Notebook:
         where the server decides otherwise, BadInput where this is no manifest.
         """
         manifests = read_manifests(source)
+        self.lesson.check_namespace()
         fitted = [self.lesson.fitted(manifest) for manifest in manifests]
         if isinstance(source, str) and "\n" not in source and fitted == manifests:
             done = self._typed("apply", "-f", os.path.relpath(manifest_path(source)))

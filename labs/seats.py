@@ -15,13 +15,14 @@ from kubernetes.client.exceptions import ApiException
 
 from labs.cluster import API_LIMIT, Cluster
 from labs.errors import ImageMissing, NotInTime
+from labs.shared import ROLE as ROLE
+from labs.shared import ours, stranger
 from labs.versions import workload_image
 from labs.waiting import wait_while
 
 SYSTEM_NAMESPACE = "labs-system"  # where the node seats live, on a cluster of our own
 CLIENT = "client"  # the client Pod's name in every lesson
 WATCH = 10  # seconds after which a watch is begun anew, with a list: an API server that has gone silent does not say so
-ROLE = "labs.ports/role"  # the label that tells our helpers from the learner's Pods
 SEAT = {ROLE: "seat"}
 
 _POD: dict[str, Any] = {
@@ -73,13 +74,16 @@ def node_pod_name(node: str) -> str:
 def ensure(cluster: Cluster, namespace: str, pods: list[dict[str, Any]], limit: float = 60.0) -> None:
     """Makes the Pods that are missing, replaces those that have ended, and returns when all are Ready.
 
-    limit in seconds; NotInTime past it, ImageMissing where the image cannot be had.
+    The namespace is the course's: whoever calls has seen to that. On a borrowed cluster, LabError where a Pod of somebody
+    else's has such a name. limit in seconds; NotInTime past it, ImageMissing where the image cannot be had.
     """
     core = cluster.core()
     for pod in pods:
         name = pod["metadata"]["name"]
         with cluster.answering(f"make Pod {name}"):
             old = pod_or_none(cluster, namespace, name)
+            if old is not None and cluster.namespace is not None and not ours(old):
+                raise stranger("Pod", name)
             if old is not None and (old.status.phase in ("Failed", "Succeeded") or old.metadata.deletion_timestamp):
                 remove_pod(cluster, namespace, name)
                 old = None

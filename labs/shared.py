@@ -1,17 +1,99 @@
-"""What to mind in a namespace that is not ours alone: whose each object is, and what a new one would do to the others.
+"""Whose a namespace or an object is, by its labels; and, in a namespace that is not ours alone, what a new object would do.
 
-For borrowed clusters. Computes only: deploy reads the namespace, asks here, and acts.
+Computes only: namespaces and deploy read what is there, ask here, and act.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from labs.errors import LabError
-from labs.seats import ROLE
+from labs.errors import BadInput, LabError
 
-LESSON = "labs.ports/lesson"  # the label that tells one lesson's objects from another's
+LESSON = "labs.ports/lesson"  # the label on a lesson's namespace; on a borrowed cluster, on each of its objects
+ROLE = "labs.ports/role"  # the label that tells our helpers from the learner's Pods
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a namespace's name (kubernetes.io, RFC 1123 label names)
 
 Manifest = dict[str, Any]
+
+
+# --- namespaces
+
+
+def is_name(name: object) -> bool:
+    """Whether a lesson may be called so: its name is a label's value, and without its number the namespace's name."""
+    return isinstance(name, str) and bool(_DNS_LABEL.fullmatch(name))
+
+
+def is_kubernetes_own(namespace: str) -> bool:
+    """Whether a namespace is Kubernetes' own: `default`, or one with the prefix that is reserved for it
+    (kubernetes.io/docs/concepts/overview/working-with-objects/namespaces).
+    """
+    return namespace == "default" or namespace.startswith("kube-")
+
+
+def namespace_of(lesson: str) -> str:
+    """The namespace of the lesson of that name ("02-target-port": "target-port"). BadInput where there can be none."""
+    if not is_name(lesson):
+        raise BadInput(
+            f"{str(lesson)[:70]!r} cannot be a lesson's name.",
+            "A namespace is named after it, so it is of small letters, digits and dashes, at most 63, as in 02-target-port.",
+            "Choose another name.",
+        )
+    namespace = _without_number(lesson)
+    if is_kubernetes_own(namespace):
+        raise BadInput(
+            f"No lesson can be called {lesson}.",
+            f"It would work in namespace {namespace}, which is Kubernetes' own, and empty it.",
+            f"Choose another name. `kubectl -n {namespace} get pod,svc` shows what is there.",
+        )
+    return namespace
+
+
+def _without_number(lesson: str) -> str:
+    return lesson.lstrip("0123456789-") or lesson
+
+
+def check_lent(namespace: str) -> None:
+    """BadInput where a namespace of a borrowed cluster is Kubernetes' own. `default` is taken: only who names it gets it."""
+    if namespace != "default" and is_kubernetes_own(namespace):
+        raise BadInput(
+            f"Namespace {namespace} is Kubernetes' own.",
+            "The prefix kube- is reserved for what the cluster itself needs; the course puts nothing there.",
+            "Name another one: LABS_NAMESPACE=NAME, then `python -m labs up`.",
+        )
+
+
+def is_lessons(namespace: Any) -> bool:
+    """Whether a V1Namespace was made by the course for a lesson. Its label has named the lesson since the first version; on
+    a namespace of another name the label is a copy.
+    """
+    lesson = (namespace.metadata.labels or {}).get(LESSON)
+    return lesson is not None and _without_number(lesson) == namespace.metadata.name
+
+
+def is_going(namespace: Any) -> bool:
+    """Whether a V1Namespace is being deleted."""
+    return str(namespace.status.phase) == "Terminating"
+
+
+def strange_namespace(namespace: Any) -> LabError:
+    """The error for a V1Namespace that a lesson would use and somebody else made."""
+    name = namespace.metadata.name
+    if is_going(namespace):
+        return LabError(
+            f"Namespace {name} is not the course's, so nothing in it was touched.",
+            "The course did not make it (you did, or somebody else), and it is being deleted.",
+            f"Once `kubectl get namespace {name}` finds it no more, run this again.",
+        )
+    return LabError(
+        f"Namespace {name} is not the course's, so nothing in it was touched.",
+        "The course did not make it (you did, or somebody else), and a lesson begins by emptying its namespace.",
+        f"`kubectl -n {name} get pod,svc` shows what is in it. If the lesson is to have this name, move what you want to keep "
+        f"to another namespace, `kubectl delete namespace {name}`, and run this again.",
+    )
+
+
+# --- objects
 
 
 def ours(thing: Any) -> bool:

@@ -55,6 +55,9 @@ def test_a_name_that_there_is_not() -> None:
     with pytest.raises(BadInput) as caught:
         exercises.find("<script>" + "x" * 10_000_000)
     assert len(str(caught.value)) < 500
+    for nonsense in (["wrong-target-port"], None, 7):
+        with pytest.raises(BadInput):
+            exercises.find(nonsense)  # type: ignore[arg-type]
 
 
 # --- each

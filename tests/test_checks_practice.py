@@ -1,12 +1,13 @@
 """What `labs.exercise` and `labs.surprise` print, without a cluster."""
 
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 import labs
-from labs import checks, practice, progress
+from labs import checks, practice, progress, shared
 from labs.checks import Exercise, Outcome, Turn, Verdict
 from labs.checks.judging import Seen
 from labs.cluster import Cluster, Ran
@@ -24,6 +25,13 @@ class FakeCluster(SimpleNamespace):
 
     def kubectl(self, *_: str, **__: Any) -> Ran:
         return self.ran
+
+    def answering(self, _: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def core(self) -> Any:
+        labels = {shared.LESSON: "exercise-wrong-target-port"}
+        return SimpleNamespace(read_namespace=lambda name: SimpleNamespace(metadata=SimpleNamespace(name=name, labels=labels)))
 
 
 @pytest.fixture

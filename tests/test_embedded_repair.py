@@ -133,6 +133,11 @@ NETWORK = [
     (WORKER, "ip route flush dev POD", f"Fixed: {WORKER}: route 10.244.1."),
     (WORKER, "ip link set POD down", f"Fixed: {WORKER}: link veth"),
     (WORKER, "ip link delete POD", f"Fixed: {WORKER}: link veth"),
+    (WORKER, "ip route add blackhole 172.30.0.2/32", f"Fixed: {WORKER} did not reach {CONTROL_PLANE} (172."),
+    (CONTROL_PLANE, "ip rule add prohibit to 10.244.1.0/24", f"Fixed: {CONTROL_PLANE} did not reach Pod kube-system/coredns-1"),
+    (CONTROL_PLANE, "ip route flush root 172.16.0.0/12", f"Fixed: {CONTROL_PLANE} did not reach {WORKER} ("),
+    ("machine", "nft add table ip t; nft add chain ip t c '{ type filter hook output priority 0; policy drop; }'",
+     f"Fixed: machine did not reach {WORKER} ("),
     (WORKER, "sysctl -qw net.ipv4.ip_forward=0", f"Fixed: {WORKER}: kernel setting net.ipv4.ip_forward was 0."),
 ]  # fmt: skip
 
@@ -248,13 +253,13 @@ def test_a_killed_zygote_ends_the_cluster_and_up_says_so(cluster: EmbeddedCluste
 
 
 def test_what_cannot_be_fixed_is_replaced(cluster: EmbeddedCluster) -> None:
-    """Fault: a route that leads nowhere, which is nothing that `up` looks for; but a request fails."""
-    inside(cluster, WORKER, "ip", "route", "add", "blackhole", f"{cluster.nodes[0].address}/32")
+    """Fault: a node's link answers no ARP request any more, which is nothing that `up` looks for; but a request fails."""
+    inside(cluster, CONTROL_PLANE, "ip", "link", "set", "eth0", "arp", "off")
     again, said = up()
     assert again.running.pid != cluster.running.pid
     assert not cluster.running.alive()
     address = cluster.nodes[0].address
-    assert f"Broken: {WORKER} does not reach {CONTROL_PLANE} ({address})." in said
+    assert f"Broken: {WORKER} does not reach {CONTROL_PLANE} ({address}:10250)." in said
     assert f"Replacing the cluster {NAME}: that cannot be fixed. What was on it is gone." in said
 
 

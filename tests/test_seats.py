@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from labs import seats
-from labs.errors import ImageMissing, NotInTime
+from labs.errors import ImageMissing, LabError, NotInTime
 
 Change = tuple[str, Any]  # as a watch tells it: "ADDED", "MODIFIED" or "DELETED", and the Pod
 
@@ -51,6 +51,16 @@ class Server:
             raise told
         for kind, one in told:
             yield {"type": kind, "object": one}
+
+
+@pytest.mark.parametrize(("phase", "ending"), [("Running", None), ("Failed", None), ("Running", "now")])
+def test_on_a_borrowed_cluster_a_strangers_pod_is_neither_used_nor_replaced(phase: str, ending: str | None) -> None:
+    theirs = pod(seats.CLIENT)
+    theirs.status.phase, theirs.metadata.deletion_timestamp, theirs.metadata.labels = phase, ending, {"app": "theirs"}
+    server: Any = Server([[]], [])  # it can delete nothing
+    server.namespace, server.read_namespaced_pod = "shared", lambda name, _: theirs
+    with pytest.raises(LabError, match="Pod client here is not the course's"):
+        seats.ensure(server, "shared", [seats.client_pod()])
 
 
 def wait(monkeypatch: pytest.MonkeyPatch, server: Server, *names: str, limit: float = 30.0) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from labs import shared
 from labs.deploy import beside_article, read_manifests
+from labs.errors import BadInput
 
 
 def thing(name: str, labels: dict[str, str] | None = None, selector: dict[str, str] | None = None) -> Any:
@@ -59,6 +60,17 @@ def test_a_port_is_opened_to_others_only_after_a_yes_that_says_to_whom() -> None
 
 def _with(manifest: shared.Manifest, **spec: Any) -> shared.Manifest:
     return {**manifest, "spec": {**manifest["spec"], **spec}}
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-x"])
+def test_kubernetes_own_namespaces_are_not_borrowed(name: str) -> None:
+    with pytest.raises(BadInput, match="Kubernetes' own"):
+        shared.check_lent(name)
+
+
+@pytest.mark.parametrize("name", ["default", "ports", "kubernetes-course"])
+def test_any_other_that_was_named_is(name: str) -> None:
+    shared.check_lent(name)
 
 
 def test_the_addresses_are_shown_beside_the_articles() -> None:

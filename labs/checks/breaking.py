@@ -8,10 +8,10 @@ from typing import Any
 from kubernetes.client import AppsV1Api
 from kubernetes.client.exceptions import ApiException
 
-from labs import seats
+from labs import addresses, seats
 from labs.checks.exercise import BEGUN, CLIENTS_NODE, HOSTNAME, OTHER_NODE, Awaited, Exercise, Needs
 from labs.cluster import Cluster, NotHere
-from labs.deploy import ARTICLE_CLUSTER_IP, ARTICLE_NODE_PORT, Lesson, Manifest
+from labs.deploy import ARTICLE_NODE_PORT, Lesson, Manifest
 from labs.errors import LabError, NotInTime
 from labs.waiting import wait_while
 
@@ -46,9 +46,10 @@ def break_it(lesson: Lesson, exercise: Exercise, begun: str) -> None:
     begun: noted on each object, so that another beginning of the same exercise is told from this one. NotInTime, Refused.
     """
     lesson.prepare()
+    needed = article_addresses(exercise)
+    if needed and lesson.cluster.namespace is None:
+        lesson.claim_article_addresses(needed)  # before anything is removed: they may be somebody else's
     empty(lesson)
-    if _takes_article_addresses(exercise) and lesson.cluster.namespace is None:
-        lesson.claim_article_addresses()
     make_client(lesson)
     for manifest in exercise.objects:
         body = placed(manifest, lesson)
@@ -63,13 +64,10 @@ def break_it(lesson: Lesson, exercise: Exercise, begun: str) -> None:
     lesson.settled()
 
 
-def _takes_article_addresses(exercise: Exercise) -> bool:
-    """Whether the exercise has to do with the one node port that leads to the laptop, or with the article's ClusterIP."""
-    if Needs.LAPTOP in exercise.needs:
-        return True
-    specs = [one["spec"] for one in exercise.of_kind("Service")]
-    numbers = {port.get("nodePort") for spec in specs for port in spec.get("ports") or []}
-    return ARTICLE_NODE_PORT in numbers or any(spec.get("clusterIP") == ARTICLE_CLUSTER_IP for spec in specs)
+def article_addresses(exercise: Exercise) -> addresses.Addresses:
+    """Which of the article's ClusterIP and the one node port that leads to the laptop the exercise has to do with."""
+    of_laptop = addresses.THE_NODE_PORT if Needs.LAPTOP in exercise.needs else addresses.NONE
+    return of_laptop.union(*map(addresses.wanted, exercise.of_kind("Service")))
 
 
 def make_client(lesson: Lesson) -> None:
@@ -142,8 +140,10 @@ def _late(what: str) -> Callable[[str], LabError]:
 def empty(lesson: Lesson) -> None:
     """Removes all that was made in the namespace, by us or by the learner, but the client Pod; Pods without a grace period.
 
-    On a borrowed cluster only what carries the exercise's labels goes: the namespace may be somebody else's, too.
+    On a borrowed cluster only what carries the exercise's labels goes: the namespace may be somebody else's, too. Elsewhere
+    LabError where the course did not make the namespace.
     """
+    lesson.check_namespace()
     cluster, namespace = lesson.cluster, lesson.namespace
     ours = f"!{seats.ROLE}"
     if cluster.namespace is not None:

@@ -1,6 +1,7 @@
 """Looks whether the nodes' network is as it was made, and makes it so again: links, addresses, routes, kernel settings.
 
-What else somebody has put there is left alone. Does not try requests (health.py does), nor know nftables rules (proxy.py).
+What else somebody has put there is left alone, until it turns out to be in the way. Does not try requests (health.py does), nor
+know nftables rules (proxy.py).
 """
 
 import asyncio
@@ -10,6 +11,14 @@ from labs.embedded.layout import SHOW
 from labs.embedded.links import IP, CommandFailed, Network, PodLink, read_settings
 
 log = logging.getLogger(__name__)
+# Routes and routing rules as a new namespace has them (ip-rule(8)).
+_BARE = (
+    "rule flush",
+    "rule add priority 32766 lookup main",
+    "rule add priority 32767 lookup default",
+    "route flush table main",
+)
+_FORGET = ["ip", "neighbour", "flush", "all"]
 _SHOW = ["ip", "-j", "-batch", "-"]
 
 
@@ -19,6 +28,8 @@ async def repair(network: Network) -> list[str]:
     others = [name for name in network.places if name != "laptop"]
     for found in await asyncio.gather(*[_place(network, name) for name in others]):
         fixed += found
+    if fixed:  # who was not reached is still taken for unreachable for some seconds
+        await asyncio.gather(*[place.run(_FORGET) for place in network.places.values()])
     return fixed + [words for name in network.settings for words in _settings(network, name)]
 
 
@@ -29,11 +40,26 @@ async def repair_pod(network: Network, pod: PodLink) -> list[str]:
         wrong = layout.wrong(await place.run(_SHOW, SHOW, inside=pod.netns))
         if wrong:
             await place.run(IP, "\n".join(layout.lines()), inside=pod.netns)
+            await place.run(_FORGET)
     except OSError as error:
         if pod.name in network.pods:  # else it has gone meanwhile
             log.info("Pod %s: %s", pod.address, error)
         return []
     return _words(f"the Pod with address {pod.address}", wrong)
+
+
+async def clear(network: Network, name: str) -> None:
+    """Takes away what somebody has added to a place's routes and routing rules; to the rules for packets, too, where there are
+    to be none. OSError."""
+    place = network.places[name]
+    layouts = [network.layouts[name], *[pod.outside() for pod in network.pods.values() if pod.node.name == name]]
+    # With an address, the kernel adds a route to its network.
+    bare = [f"address flush dev {link.name}" for layout in layouts for link in layout.links if link.address]
+    lines = [line for layout in layouts for line in layout.lines()]
+    await place.run(IP, "\n".join([*_BARE, *bare, *lines]))
+    await place.run(_FORGET)
+    if name not in network.nodes:
+        await place.run(["nft", "flush", "ruleset"])
 
 
 async def _laptop(network: Network) -> list[str]:

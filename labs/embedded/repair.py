@@ -14,8 +14,8 @@ from dataclasses import replace
 from labs.embedded import launch, processes
 from labs.embedded.health_report import CHECK, Report
 
-ANSWERING = 5.0  # seconds for a cluster to answer at all
-_LOOKING = 30.0  # seconds for it to look after itself
+ANSWERING = 15.0  # seconds for a cluster to answer at all
+_LOOKING = 60.0  # seconds for it to look after itself
 
 
 def wake(running: launch.Running) -> list[str]:

@@ -19,7 +19,7 @@ ALL: dict[str, Exercise] = {one.name: one for module in _MODULES for one in modu
 
 def find(name: str) -> Exercise:
     """The exercise of that name. BadInput where there is none, with the names that are like it."""
-    if name not in ALL:
+    if not isinstance(name, str) or name not in ALL:
         close = difflib.get_close_matches(str(name), ALL, n=3)
         meant = f"Did you mean {' or '.join(close)}?" if close else f"There are {len(ALL)}, from {next(iter(ALL))} on."
         raise BadInput(f"There is no exercise called {str(name)[:60]!r}.", meant, "`labs.exercise()` lists them all.")

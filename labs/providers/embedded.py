@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
-from kubernetes.client.exceptions import ApiException
 
-from labs import home, seats, tools, versions
+from labs import home, namespaces, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
 from labs.embedded import host, launch, processes, repair
 from labs.embedded.health_report import Report
@@ -188,6 +187,8 @@ def _repaired(running: launch.Running, say: Say) -> Report:
     report = repair.check(running) or Report(broken=["it does not answer"])
     for words in report.fixed:
         say(f"Fixed: {words}.")
+    for words in report.unseen:
+        say(f"Not looked at: {words}.")
     for words in report.broken:
         say(f"Broken: {words}.")
     if report.broken:
@@ -263,12 +264,7 @@ def _no_room(error: OSError) -> LabError:
 
 
 def _make_seats(cluster: EmbeddedCluster) -> None:
-    with cluster.answering("make the namespace of the course's own Pods"):
-        try:
-            cluster.core().create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
-        except ApiException as error:
-            if error.status != 409:
-                raise
+    namespaces.ensure_system(cluster)
     seats.ensure(cluster, seats.SYSTEM_NAMESPACE, [seats.node_pod(node.name) for node in cluster.nodes])
 
 

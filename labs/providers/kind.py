@@ -14,7 +14,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 from pytest_kind import KindCluster
 
-from labs import home, marker, seats, tools, versions
+from labs import home, marker, namespaces, seats, tools, versions
 from labs.cluster import Cluster
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
 from labs.providers import Available, claims, containers, engine, kindconfig, loading
@@ -272,9 +272,8 @@ def _check_mode(cluster: KindsCluster) -> None:
 def _make_what_needs_no_image(cluster: KindsCluster) -> None:
     """The machine beside the nodes, the namespace of the course's own Pods, and the marker Service in it."""
     core, (_, marker_service) = cluster.core(), marker.marker_manifests()
-    with cluster.answering("make the namespace of the course's own Pods"):
-        if not _has_namespace(cluster):
-            core.create_namespace({"metadata": {"name": seats.SYSTEM_NAMESPACE}})
+    namespaces.ensure_system(cluster)
+    with cluster.answering("make the marker Service"):
         try:
             core.create_namespaced_service(seats.SYSTEM_NAMESPACE, marker_service)
         except ApiException as error:

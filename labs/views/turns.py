@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labs import knobs, probe, seats
+from labs import addresses, knobs, probe, seats
 from labs.deploy import Lesson, Manifest
 from labs.errors import BadInput, LabError, NotInTime, Refused
 from labs.explain.diagnose import diagnose
@@ -190,7 +190,7 @@ class Turns:
         with cluster.answering("look for the client Pod"):
             started = seats.pod_or_none(cluster, namespace, seats.CLIENT) is not None
         if started:
-            seats.ensure(cluster, namespace, [seats.client_pod()])
+            self.lesson.ensure_client()
         else:
             self.lesson.start()
         was_there = self.lesson.read("Pod", self._names["Pod"]) is not None
@@ -213,7 +213,7 @@ class Turns:
 
     def _create(self, kind: str, manifest: Manifest) -> Manifest:
         if kind == "Service" and self.lesson.cluster.namespace is None:
-            self.lesson.claim_article_addresses()
+            self.lesson.claim_article_addresses(addresses.wanted(manifest))
         server = self.lesson.apply(knobs.as_sent(manifest), wait=False)[0].object
         if kind == "Service":
             self._target_left_out = knobs.values(manifest)["targetPort"] == ""
@@ -287,6 +287,7 @@ class Turns:
     def _send_pod(self, old: Manifest, new: Manifest) -> Manifest:
         """Asks for the change in place, which the API server refuses, and then makes a new Pod of that name."""
         lesson, name = self.lesson, new["metadata"]["name"]
+        lesson.check_ours("Pod", name)
         try:
             with lesson.cluster.answering(f"change Pod {name} in place"):
                 lesson.cluster.core().patch_namespaced_pod(name, lesson.namespace, knobs.pod_patch(old, new))
@@ -307,7 +308,7 @@ class Turns:
             if kind == "Service" and _other_address(old, new):
                 self.lesson.remove(kind, self._names[kind])
             if kind == "Service" and self.lesson.cluster.namespace is None:
-                self.lesson.claim_article_addresses()
+                self.lesson.claim_article_addresses(addresses.wanted(new))
             self._show(stage=Stage.POD if kind == "Pod" else Stage.SENDING)
             applied = self.lesson.apply(knobs.as_sent(new), wait=False, anew=True)[0]
             self._said(Said(f"{kind.lower()}/{applied.name} {applied.verb}"))

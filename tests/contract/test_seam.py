@@ -364,7 +364,7 @@ class TestTheArticlesAddresses:
     def unclaimed(new_lesson: Callable[..., Lesson]) -> Lesson:
         """A namespace that exists, of a lesson that did not start."""
         third = new_lesson("99-test-claim-third", say=lambda _: None)
-        third.cluster.core().create_namespace({"metadata": {"name": third.namespace}})
+        third.prepare()
         return third
 
 

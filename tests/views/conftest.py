@@ -18,7 +18,6 @@ def lesson(monkeypatch: pytest.MonkeyPatch) -> Lesson:
     one = Lesson(SERVICE, POD)
     monkeypatch.setattr(views, "Lesson", lambda _cluster, _name, say: one.telling(say))
     monkeypatch.setattr(turns.seats, "pod_or_none", lambda *_: "the client Pod")
-    monkeypatch.setattr(turns.seats, "ensure", lambda *_: None)
     monkeypatch.setattr(turns.seats, "wait_ready", lambda *_: None)
     monkeypatch.setattr(turns, "gather", lambda *_: Facts(one.port().get("targetPort") != 9080))
     monkeypatch.setattr(turns, "diagnose", lambda facts: explained(facts.stops))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from labs import workload
+from labs import shared, workload
+from labs.addresses import Addresses
 from labs.cluster import Ran
 from labs.deploy import Applied, read_manifests
 from labs.errors import Refused
@@ -36,6 +37,7 @@ class Lesson:
         self.sent: list[dict[str, Any]] = []
         self.waited_for: list[list[str]] = []
         self.patched: list[Any] = []
+        self.others: list[str] = []  # what is not the course's, as in "Pod pod2"
         self.settled: Callable[[], None] = lambda: None
         self.describe: Callable[[], str] = lambda: f"TargetPort: {self.port().get('targetPort')}/TCP"
         self.fault: Exception | None = None
@@ -82,7 +84,14 @@ class Lesson:
     def wait(self, pods: list[str], *_: Any) -> None:
         self.waited_for.append(pods)
 
-    def claim_article_addresses(self) -> None:
+    def check_ours(self, kind: str, name: str) -> None:
+        if f"{kind} {name}" in self.others:
+            raise shared.stranger(kind, name)
+
+    def ensure_client(self) -> None:
+        """It is there."""
+
+    def claim_article_addresses(self, needed: Addresses) -> None:
         self.say("Another lesson had the article's addresses.")
 
 

@@ -73,6 +73,13 @@ def test_the_api_servers_refusal_is_shown_in_its_own_words(explorer: Explorer, l
     assert explorer.wait(GRACE).notes == {}, "the next turn takes the old word away"
 
 
+def test_a_pod_that_is_somebody_elses_is_not_changed_in_place_either(explorer: Explorer, lesson: Lesson) -> None:
+    lesson.others = ["Pod pod2"]
+    shown = turn(explorer, "containerPort", "9999")
+    assert shown.trouble is not None and shown.trouble.what == "Pod pod2 here is not the course's."
+    assert lesson.patched == [] and lesson.sent == []
+
+
 def test_what_the_api_server_filled_in_is_told(explorer: Explorer, lesson: Lesson) -> None:
     shown = turn(explorer, "targetPort", "")
     assert "it filled in targetPort: 9999" in [said.words for said in shown.steps[-1].said]

@@ -75,6 +75,7 @@ def up(argument: str, say: Say) -> Cluster:
     before = kubeconfig.context_of(kubeconfig.read_own(own))["namespace"] if own.exists() else ""
     context = kubeconfig.context_of(config)
     where = place(os.environ.get("LABS_NAMESPACE", "").strip(), before, context.get("namespace", ""))
+    shared.check_lent(where.namespace)
     context["namespace"] = where.namespace
     trial = own.with_suffix(f".{os.getpid()}.trial")
     try:
