@@ -13,7 +13,7 @@ import pytest
 from labs.cluster import Node, Ran
 from labs.errors import ClusterGone
 from labs.providers import context
-from labs.providers.context import borrowed, dataplane, reach, rights
+from labs.providers.context import borrowed, dataplane, reach, rights, strangers
 
 # --- which namespace
 
@@ -163,3 +163,8 @@ def test_a_fault_is_told_apart_by_kubectls_words(words: str, what: str) -> None:
 
 def test_an_api_that_answers_again_is_not_called_dead() -> None:
     assert "answers now" in borrowed.fault_of(Ran(0, "{}", ""), "away", "https://there.example").why
+
+
+def test_what_a_cluster_makes_in_each_namespace_is_nobodys() -> None:
+    there = ["configmap/kube-root-ca.crt", "serviceaccount/default", "secret/mine", "deployment.apps/web"]
+    assert strangers.others(there) == ["deployment.apps/web", "secret/mine"]

@@ -17,7 +17,7 @@ from labs import home, marker, seats, shared, tools, versions
 from labs.cluster import Cluster
 from labs.errors import BadInput, ClusterGone, LabError, NotInTime
 from labs.providers import Available
-from labs.providers.context import borrowed, dataplane, kubeconfig, rights
+from labs.providers.context import borrowed, dataplane, kubeconfig, rights, strangers
 from labs.providers.context.borrowed import BorrowedCluster
 from labs.waiting import wait_while
 
@@ -265,11 +265,14 @@ def _still_there(pods: list[Any]) -> NotInTime:
 
 
 def _leave_namespace(cluster: BorrowedCluster, say: Say) -> None:
-    """Deletes the namespace that the course had made, where nobody else is in it."""
-    with cluster.answering(f"look into namespace {cluster.namespace}"):
-        others = _all(cluster, "Pod") + _all(cluster, "Service")
+    """Deletes the namespace that the course had made, where nobody else has anything in it."""
+    try:
+        others = strangers.objects(cluster, cluster.space)
+    except LabError as error:
+        say(f"Namespace {cluster.namespace} stays, as nobody knows what else is in it. {error.why} {error.try_this}")
+        return
     if others:
-        say(f"Namespace {cluster.namespace} stays: the course made it, but somebody else has Pods or Services there now.")
+        say(f"Namespace {cluster.namespace} stays: the course made it, but {', '.join(others)} is somebody else's.")
         return
     _remove_namespace(cluster)
     say(f"Deleted namespace {cluster.namespace}, which the course had made.")

@@ -90,6 +90,24 @@ def test_the_admin_sees_the_nodes_and_the_data_plane(
         context.connect(name)
 
 
+def test_a_namespace_that_the_course_made_stays_where_something_else_is_in_it(
+    admin: Cluster, room: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any kind: what a learner keeps there would go with it."""
+    monkeypatch.setenv("KUBECONFIG", str(admin.kubeconfig))
+    name = yaml.safe_load(admin.kubeconfig.read_text("utf-8"))["current-context"]
+    said: Said = []
+    space = context.up(name, said.append).space
+    try:
+        admin.core().create_namespaced_config_map(space, {"metadata": {"name": "mine"}, "data": {"a": "1"}})
+        context.down(name, said.append)
+        assert "stays: the course made it, but configmap/mine is somebody else's" in said[-1]
+        assert admin.core().read_namespaced_config_map("mine", space).data == {"a": "1"}
+    finally:
+        admin.core().delete_namespace(space)
+    assert seats_gone(admin, space)
+
+
 def test_default_and_a_namespace_of_others_are_taken_only_when_named(
     admin: Cluster, room: pytest.MonkeyPatch, namespaces: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
