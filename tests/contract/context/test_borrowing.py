@@ -94,6 +94,7 @@ def test_a_namespace_that_the_course_made_stays_where_something_else_is_in_it(
     admin: Cluster, room: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of any kind: what a learner keeps there would go with it."""
+    monkeypatch.setenv("LABS_NAME", f"{os.environ['LABS_NAME']}-kept")
     monkeypatch.setenv("KUBECONFIG", str(admin.kubeconfig))
     name = yaml.safe_load(admin.kubeconfig.read_text("utf-8"))["current-context"]
     said: Said = []
