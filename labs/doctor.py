@@ -278,8 +278,8 @@ def _judge_limits(limits: "Limits | None") -> list[Finding]:
     if limits.processes is not None:
         saw += f", {limits.processes} processes of this user, who has {limits.running} now"
     mend = (
-        "The embedded cluster wants 256 open files and 128 processes more: close other programs, or have your hard limits "
-        "raised (nofile and nproc in /etc/security/limits.conf; a container: --ulimit nofile=1024)."
+        "The embedded cluster wants 256 open files, and 128 processes with 64 of them free: close other programs, or have your "
+        "hard limits raised (nofile and nproc in /etc/security/limits.conf; a container: --ulimit nofile=1024)."
     )
     return [Finding("ok" if limits.enough else "mind", "limits", saw, mend)]
 

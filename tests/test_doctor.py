@@ -88,7 +88,9 @@ def test_without_an_engine_the_embedded_cluster_will_do() -> None:
     [
         (Limits(256, 128), "ok", "256 open files a process, 128 processes of this user, who has 0 now"),
         (Limits(255, None), "mind", "255 open files a process"),
-        (Limits(1024, 500, 400), "mind", "500 processes of this user, who has 400 now"),
+        (Limits(256, 128, 64), "ok", "128 processes of this user, who has 64 now"),
+        (Limits(256, 127), "mind", "127 processes"),
+        (Limits(1024, 500, 437), "mind", "500 processes of this user, who has 437 now"),
         (Limits(None, None), "ok", "any number of open files a process"),
     ],
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from labs import home
+from labs import home, waiting
 from labs.cluster import Ran
 from labs.embedded import host, launch, processes, repair
 from labs.errors import ClusterGone
@@ -214,7 +214,9 @@ def test_stopped_processes_go_on(cluster: EmbeddedCluster) -> None:
     for pid in (zygote, running.holders["machine"], *own, running.pid):
         os.kill(pid, signal.SIGSTOP)
         until(lambda pid=pid: processes.is_stopped(pid))
-    assert "Somebody has stopped its process" in cluster.fault().why
+    with waiting.impatient(0.5), pytest.raises(ClusterGone, match="does not answer") as raised:
+        embedded.status()
+    assert "Somebody has stopped its process" in raised.value.why
     again, said = up()
     assert again.running == running
     assert sum("was stopped" in line for line in said) == 3 + len(own), said

@@ -1,7 +1,7 @@
 """Commands that end soon whatever is behind them: an API server that accepts and says nothing, an engine that does not answer.
 
 Stand-ins: a socket of 127.0.0.1 that nobody reads from, and a program `docker` that sleeps. A cluster whose own process is
-stopped is in test_embedded_mending.py.
+stopped is in test_embedded_repair.py.
 """
 
 import json

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FILES_NEEDED, PROCESSES_NEEDED = 256, 128  # with these it was tried; a lesson's Pods fit, and a few more
+_PROCESSES_FREE = 64  # of them, as others of the user's count, too
 PROCESSES_OF_PODS = 512  # of all Pods together; the machine itself must stay usable
 _SHARE_OF_PODS = 3, 4  # of the processes that the user may have: with the rest the cluster still writes rules
 
@@ -25,8 +26,9 @@ class Limits:
     @property
     def enough(self) -> bool:
         """Whether a cluster fits."""
-        free = None if self.processes is None else self.processes - self.running
-        return (self.files is None or self.files >= FILES_NEEDED) and (free is None or free >= PROCESSES_NEEDED)
+        files, processes = self.files or FILES_NEEDED, self.processes or PROCESSES_NEEDED
+        free = _PROCESSES_FREE if self.processes is None else self.processes - self.running
+        return files >= FILES_NEEDED and processes >= PROCESSES_NEEDED and free >= _PROCESSES_FREE
 
 
 def here() -> Limits:
