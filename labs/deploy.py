@@ -23,7 +23,7 @@ from labs.versions import AGNHOST, workload_image
 
 ARTICLE_CLUSTER_IP = addresses.CLUSTER_IP
 ARTICLE_NODE_PORT = addresses.NODE_PORT
-NEWS = 8.0  # seconds without any of the Pods that `reset` ends
+NEWS = 7.0  # seconds without any of the Pods that `reset` ends
 _MANIFESTS = Path(str(resources.files("labs") / "manifests"))
 
 Manifest = dict[str, Any]
