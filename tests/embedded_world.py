@@ -17,6 +17,7 @@ import trustme
 from aiohttp import web
 
 from labs.embedded.api import Api
+from labs.embedded.api.server import HTTP
 from labs.embedded.plan import AddressPlan
 from labs.embedded.runtime import NoContainer
 from labs.embedded.store import Store
@@ -155,7 +156,7 @@ def world(*namespaces: str, secure: trustme.CA | None = None) -> Iterator[World]
     runtime = HostRuntime(store)
 
     async def start() -> web.AppRunner:
-        runner = web.AppRunner(Api(store, AddressPlan("t"), runtime, TOKEN).app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(Api(store, AddressPlan("t"), runtime, TOKEN).app, access_log=None, shutdown_timeout=1, **HTTP)
         await runner.setup()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None
         if secure and context:

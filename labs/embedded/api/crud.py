@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from labs.embedded.api import decode, meta, status
+from labs.embedded.api.gotext import parse_uint
 from labs.embedded.api.kinds import Kind
 from labs.embedded.api.patch import Patch
 from labs.embedded.api.status import FieldError, Refused
@@ -141,19 +142,7 @@ class Crud:
         """The object as a patch makes it of the stored one."""
         change.check()
         old = self.get(kind, namespace, name)
-        given = change.applied(old, kind)
-        if not isinstance(given, dict):
-            raise status.bad_request("the patched object is no object")
-        try:
-            new, unknown = decode.typed(given, kind)
-            decode.strict(unknown, options.field_validation, kind)
-        except decode.NotReadable as error:
-            raise change.unreadable(error, given) from None
-        new.setdefault("metadata", {}).setdefault("name", name)
-        if new["metadata"]["name"] != name:
-            raise status.bad_request(
-                f"the name of the object ({new['metadata']['name']}) does not match the name on the URL ({name})"
-            )
+        new, unknown = change.applied(old, kind, options.field_validation)
         return self.update(kind, namespace, name, new, unknown, options, part)
 
     def delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions) -> tuple[Object, bool]:
@@ -227,8 +216,10 @@ class Crud:
             )
             raise status.conflict(kind.plural, name, kind.group, why)
         revision = metadata.get("resourceVersion") or stored["resourceVersion"]
-        if not revision.isdigit():
-            raise Refused(500, "", f'strconv.ParseUint: parsing "{revision}": invalid syntax')
+        try:
+            parse_uint(revision)
+        except ValueError as error:
+            raise Refused(500, "", str(error)) from None
         if revision not in ("0", stored["resourceVersion"]):
             raise status.conflict(kind.plural, name, kind.group)
         metadata["resourceVersion"] = stored["resourceVersion"]

@@ -1,11 +1,11 @@
-"""A request's body as an object: JSON, the kind that was meant, the types of its fields, and the fields that nobody knows.
+"""JSON as an object: the kind that was meant, the types of its fields, and the fields that nobody knows.
 
 As apimachinery's serializer does it: a wrong type is refused in Go's words; fields that are null, or empty where Go leaves
-them out, go; unknown and double ones are collected for `fieldValidation`. Knows no defaults and no validation.
+them out, go; unknown and double ones are collected for `fieldValidation`. Reads no text (json_text.py does), knows no defaults
+and no validation.
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from labs.embedded.api import models, quantities
+from labs.embedded.api.gotext import base64_bytes, quote
+from labs.embedded.api.json_text import envelope_error, json_type
 from labs.embedded.api.kinds import Kind
-from labs.embedded.api.status import Refused, bad_request
+from labs.embedded.api.status import Refused
 
 Object = dict[str, Any]
 # Fields whose empty value (0, "", false, [] or {}) is not the same as none: Go has pointers, or no `omitempty`, there.
@@ -34,11 +36,7 @@ INT64 = {
     "observedGeneration", "runAsGroup", "runAsUser", "terminationGracePeriodSeconds", "tolerationSeconds",
 }  # fmt: skip
 QUANTITIES = {"allocatable", "capacity", "limits", "requests"}  # maps of them
-SHOWN = 30  # bytes of a body that a refusal repeats
 INT_OR_STRING = {"targetPort", "port", "maxSurge", "maxUnavailable"}
-_ENVELOPE = (
-    'Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-)
 _GO_TYPES = {"str": "string", "bool": "bool", "int": "int32", "object": "int32"}
 _NAMED = {  # texts that have a type of their own in Go, by field and model
     "restartPolicy": {"V1PodSpec": "v1.RestartPolicy", "V1Container": "v1.ContainerRestartPolicy"},
@@ -50,8 +48,9 @@ _NAMED = {  # texts that have a type of their own in Go, by field and model
     "type": {"V1ServiceSpec": "v1.ServiceType"},
     "sessionAffinity": {"V1ServiceSpec": "v1.ServiceAffinity"},
 }  # fmt: skip
+NAMED_TEXTS = {type for types in _NAMED.values() for type in types.values()}
 _EMBEDDED = re.compile(r"(Probe)\.(exec|httpGet|tcpSocket|grpc)\b")  # Go's decoder names the struct that holds them, too
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class NotReadable(Refused):
@@ -62,79 +61,10 @@ class NotReadable(Refused):
         self.why, self.found, self.number, self.wanted = why, found, number, wanted
 
 
-class _Pairs(dict[str, Any]):
-    """A JSON object that remembers which of its keys came twice."""
-
-    double: tuple[tuple[str, Any], ...] = ()  # with the values that the later ones replaced
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = _Pairs(pairs)
-    if len(made) < len(pairs):
-        last = {key: index for index, (key, _) in enumerate(pairs)}
-        made.double = tuple((key, value) for index, (key, value) in enumerate(pairs) if last[key] != index)
-    return made
-
-
-def parse(body: bytes, kind: str) -> Object:
-    """JSON, its double keys remembered. Raises Refused (400) in the real server's words."""
-    start = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: "
-    shown = _summary(body)
-    try:
-        read = json.loads(body, object_pairs_hook=_pairs, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"{start}{_go_syntax(body, error)} ({shown})") from None
-    if read is not None and not isinstance(read, dict):
-        into = _ENVELOPE
-        raise bad_request(f"{start}json: cannot unmarshal {json_type(read)} into {into} ({shown})")
-    read = {} if read is None else read
-    for name in ("kind", "apiVersion"):
-        if not isinstance(read.get(name) or "", str):
-            into = f"Go struct field .{name} of type string"
-            raise bad_request(f"{start}json: cannot unmarshal {json_type(read[name])} into {into} ({shown})")
-    made: Object = read
-    return made
-
-
-def _summary(body: bytes) -> str:
-    """The beginning of a body, as it is shown in a refusal (30 bytes of it; in hexadecimal where it is no object)."""
-    if not body:
-        return "<empty>"
-    first = body[:SHOWN]
-    return (first.decode("utf-8", "replace") if body[:1] == b"{" else first.hex()) + (" ..." if len(body) > SHOWN else "")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _go_syntax(body: bytes, error: Exception) -> str:
-    """What Go's encoding/json says of a text that is no JSON, as near as the position that Python gives allows."""
-    at = getattr(error, "pos", None)
-    if isinstance(error, RecursionError):
-        return "exceeded max depth"
-    text = body.decode("utf-8", "replace")
-    if at is None or at >= len(text.rstrip()) or (text[at] == '"' and "Unterminated" in str(error)):
-        return "unexpected end of JSON input"
-    before = text[:at].rstrip()[-1:]
-    where = {
-        "": "looking for beginning of value",
-        "{": "looking for beginning of object key string",
-        ":": "looking for beginning of value",
-        "[": "looking for beginning of value",
-    }.get(before, "after object key:value pair")
-    if before == "," and "property name" in str(error):
-        where = "looking for beginning of object key string"
-    return f"invalid character {text[at]!r} {where}"
-
-
-def decode(body: bytes, kind: Kind) -> tuple[Object, list[str]]:
-    """The object of a body, and its unknown and double fields in words. Raises Refused (400)."""
-    return typed(parse(body, kind.kind), kind)
-
-
 def typed(read: Object, kind: Kind) -> tuple[Object, list[str]]:
-    """The same for what is JSON already (a patched object)."""
+    """The object that JSON is, and its unknown and double fields in words. Raises NotReadable (400)."""
+    if wrong := envelope_error(read):
+        raise NotReadable("", wrong)
     given, version = read.get("kind") or kind.kind, read.get("apiVersion") or kind.api_version
     start = f'{given} in version "{version.split("/")[-1]}" cannot be handled as a {kind.kind}: '
     if (given, version) != (kind.kind, kind.api_version):
@@ -147,11 +77,18 @@ def typed(read: Object, kind: Kind) -> tuple[Object, list[str]]:
 
 
 def _other_kind(given: str, version: str, kind: Kind) -> str:
+    if version.count("/") > 1:
+        return f"unexpected GroupVersion string: {version}"
     model = version.split("/")[-1].capitalize() + given
     if models.is_model(model) and version.split("/")[0] in ("v1", "apps", "discovery.k8s.io", "events.k8s.io"):
         internal = kind.group.split(".")[0] or "core"
         return f"converting ({version.split('/')[-1]}.{given}) to ({internal}.{kind.kind}): unknown conversion"
-    return f'no kind "{given}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+    return not_registered(given, version)
+
+
+def not_registered(kind: str, version: str) -> str:
+    """The words for a kind that is not served."""
+    return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
 
 
 def strict(unknown: list[str], level: str, kind: Kind) -> list[str]:
@@ -178,12 +115,12 @@ class _Reader:
     def object(self, given: dict[str, Any], model: str, path: str, struct: str) -> Object:
         known, made = models.fields(model), {}
         for name, value in getattr(given, "double", ()):
-            self.double.append(f'duplicate field "{_join(path, name)}"')
+            self.double.append(f"duplicate field {quote(_join(path, name))}")
             if name in known and value is not None:
                 self.value(value, known[name], _join(path, name), struct, model)
         for name, value in given.items():
             if name not in known:
-                self.unknown.append(f'unknown field "{_join(path, name)}"')
+                self.unknown.append(f"unknown field {quote(_join(path, name))}")
             elif value is not None:
                 read = self.value(value, known[name], _join(path, name), struct, model)
                 if read or name in KEPT_EMPTY or (model, name) in KEPT_IN or models.is_model(known[name].type):
@@ -192,8 +129,8 @@ class _Reader:
 
     def value(self, value: Any, field: models.Field, path: str, struct: str, model: str) -> Any:
         if models.is_model(field.type):
-            right = self._is(value, dict, path, struct, "v1." + _struct(field.type))
-            return self.object(value, field.type, path, _struct(field.type)) if right else {}
+            right = self._is(value, dict, path, struct, "v1." + models.struct(field.type))
+            return self.object(value, field.type, path, models.struct(field.type)) if right else {}
         if field.is_list:
             right = self._is(value, list, path, struct, f"[]{_go_type(field.item)}")
             return self._items(value, field, path, struct, model) if right else []
@@ -222,14 +159,12 @@ class _Reader:
     def map_value(self, value: Any, field: models.Field, path: str, struct: str) -> Any:
         if field.name in QUANTITIES:
             return self._quantity(value)
-        right = field.item not in ("str", "bytes") or self._is(value, str, path, struct, "string")
+        right = field.item not in ("str", "bytes") or self._is(value, str, path, struct, _go_type(field.item))
         if field.item == "bytes" and right:
             try:
-                base64.b64decode(value, validate=True)
-            except binascii.Error:
-                bad = re.search(r"[^A-Za-z0-9+/=]", value)
-                at = bad.start() if bad else len(value) // 4 * 4
-                self._note(NotReadable(self.start, f"illegal base64 data at input byte {at}"))
+                return base64.b64encode(base64_bytes(value)).decode()
+            except ValueError as error:
+                self._note(NotReadable(self.start, f"illegal base64 data at input byte {error}"))
         return value
 
     def _items(self, value: list[Any], field: models.Field, path: str, struct: str, model: str) -> list[Any]:
@@ -238,9 +173,9 @@ class _Reader:
             if item is None and field.item == "str":
                 made.append("")
             elif models.is_model(field.item):
-                right = item is None or self._is(item, dict, path, struct, "v1." + _struct(field.item))
+                right = item is None or self._is(item, dict, path, struct, "v1." + models.struct(field.item))
                 item = item if right and item else {}
-                made.append(self.object(item, field.item, f"{path}[{index}]", _struct(field.item)))
+                made.append(self.object(item, field.item, f"{path}[{index}]", models.struct(field.item)))
             else:
                 made.append(self.value(item, models.Field(field.name, field.item), path, struct, model))
         return made
@@ -268,7 +203,7 @@ class _Reader:
     def _time(self, value: Any) -> str:
         if not isinstance(value, str):
             raise NotReadable(self.start, f"json: cannot unmarshal {json_type(value)} into Go value of type string")
-        if value and not _TIME.match(value):
+        if value and not _TIME.fullmatch(value):
             form = '"2006-01-02T15:04:05Z07:00"'
             raise NotReadable(self.start, f'parsing time "{value}" as {form}: cannot parse "{value}" as "2006"')
         try:
@@ -300,19 +235,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def json_type(value: Any) -> str:
-    """What JSON calls the type of a value."""
-    if value is None:
-        return "null"
-    names = ((bool, "bool"), ((int, float), "number"), (str, "string"), (list, "array"))
-    return next((name for kinds, name in names if isinstance(value, kinds)), "object")
-
-
-def _struct(model: str) -> str:
-    return re.sub(r"^(Core|Discovery|Events)?V1", "", model)
-
-
 def _go_type(item: str) -> str:
     if models.is_model(item):
-        return "v1." + _struct(item)
+        return "v1." + models.struct(item)
     return {"bytes": "[]uint8"}.get(item, _GO_TYPES.get(item, item))

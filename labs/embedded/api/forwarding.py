@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from labs.embedded.api import spdy, spdy_session, status
+from labs.embedded.api.gotext import parse_uint, quote
 from labs.embedded.api.spdy import Frame
 from labs.embedded.api.spdy_session import Session
 from labs.embedded.runtime import Runtime
@@ -54,9 +55,13 @@ async def _talked(talk: "_Streams | _Channels", connection: web.WebSocketRespons
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise status.bad_request(f'unable to parse "{text}" as a port: strconv.ParseUint: parsing "{text}": invalid syntax')
-    return int(text)
+    try:
+        if 1 <= (port := parse_uint(text)) <= 65535:
+            return port
+        why = f"strconv.ParseUint: parsing {quote(text)}: value out of range"
+    except ValueError as error:
+        why = str(error)
+    raise status.bad_request(f"unable to parse {quote(text)} as a port: {why}")
 
 
 def _refused(pod: Object, port: int, error: OSError) -> str:
@@ -144,7 +149,11 @@ class _Streams(_Talk):
     async def _opened(self, frame: Frame) -> None:
         kind, request = frame.headers.get("streamtype"), frame.headers.get("requestid", frame.headers.get("port", ""))
         port = frame.headers.get("port", "")
-        if kind not in ("error", "data") or not port.isdigit() or not 1 <= int(port) <= 65535:
+        try:
+            number = _port(port)
+        except status.Refused:
+            number = 0
+        if kind not in ("error", "data") or not number:
             await self.session.reset(frame.stream)
             return
         await self.session.accept(frame.stream)
@@ -155,7 +164,7 @@ class _Streams(_Talk):
         self.pieces[frame.stream] = pieces
         if frame.last:
             await pieces.put(None)
-        self.start(self._connection(frame.stream, self.errors.pop(request, 0), int(port), pieces))
+        self.start(self._connection(frame.stream, self.errors.pop(request, 0), number, pieces))
 
     async def _connection(self, stream: int, error_stream: int, port: int, pieces: "asyncio.Queue[bytes | None]") -> None:
         async def send(piece: bytes) -> None:

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from labs.embedded.api.selectors import BAD_VALUE
 from labs.embedded.api.status import FieldError, forbidden, invalid, required, too_long
 
 Object = dict[str, Any]
@@ -22,6 +21,11 @@ BAD_SUBDOMAIN = (
 BAD_NAME_PART = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
     " (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+BAD_VALUE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
+    " an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+    " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 ANNOTATIONS_LIMIT = 256 * 1024  # bytes of all of an object's annotations
 STANDARD_FINALIZERS = ("foregroundDeletion", "kubernetes", "orphan")

@@ -49,6 +49,11 @@ def is_model(type: str) -> bool:
     return type in _files()
 
 
+def struct(model: str) -> str:
+    """What Go calls the type that a model is."""
+    return re.sub(r"^(Core|Discovery|Events)?V1", "", model)
+
+
 # Where models say what a field is: clients from 37 on in `Field(description="…")`, those before in a property's docstring.
 _SAID_NEW = re.compile(r'^    (\w+): [^=\n]+ = Field\(.*?description=("(?:[^"\\\n]|\\.)*")', re.MULTILINE)
 _SAID_OLD = re.compile(

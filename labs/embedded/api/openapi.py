@@ -11,7 +11,7 @@ from aiohttp import web
 
 from labs.embedded.api import gnostic, models
 from labs.embedded.api.kinds import GROUPS, KINDS, Kind
-from labs.embedded.api.patch import MERGE_KEYS, MERGED_LISTS
+from labs.embedded.api.strategic import MERGE_KEYS, MERGED_LISTS
 
 Object = dict[str, Any]
 PREFIX = "io.k8s.api."

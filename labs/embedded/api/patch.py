@@ -1,11 +1,12 @@
 """The three kinds of patches: JSON patch (RFC 6902), merge patch (RFC 7386) and Kubernetes' strategic merge. Only computes.
 
-Server-side apply is not served. The strategic merge knows how lists merge from a table: the kubernetes client's models do
-not say it (the real server has it in struct tags, `patchStrategy` and `patchMergeKey`).
+Server-side apply is not served. How strategic merges go is strategic.py's matter.
+Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 """
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,62 +15,29 @@ import json_merge_patch  # type: ignore[import-untyped]
 import jsonpatch
 import jsonpointer
 
-from labs.embedded.api import models, status
-from labs.embedded.api.decode import NotReadable, json_type
+from labs.embedded.api import json_text, status, strategic
+from labs.embedded.api.decode import NAMED_TEXTS, NotReadable, strict, typed
+from labs.embedded.api.gotext import compact, plain
+from labs.embedded.api.json_text import NotJson, json_type
 from labs.embedded.api.kinds import Kind
 
 Object = dict[str, Any]
 JSON, MERGE, STRATEGIC = (f"application/{one}+json" for one in ("json-patch", "merge-patch", "strategic-merge-patch"))
 ACCEPTED = ", ".join((JSON, MERGE, STRATEGIC))
 OPERATIONS_LIMIT = 10_000
-# Lists of objects that merge, by the model that has them, with the key by which items are the same (k8s.io/api struct tags).
-MERGE_KEYS: dict[tuple[str, str], str] = {
-    ("V1ObjectMeta", "ownerReferences"): "uid",
-    ("V1ServiceSpec", "ports"): "port",
-    ("V1LoadBalancerStatus", "ingress"): "ip",
-    ("V1ServiceStatus", "conditions"): "type",
-    ("V1ServiceAccount", "secrets"): "name",
-    ("V1ServiceAccount", "imagePullSecrets"): "name",
-    ("V1PodSpec", "containers"): "name",
-    ("V1PodSpec", "initContainers"): "name",
-    ("V1PodSpec", "ephemeralContainers"): "name",
-    ("V1PodSpec", "volumes"): "name",
-    ("V1PodSpec", "imagePullSecrets"): "name",
-    ("V1PodSpec", "hostAliases"): "ip",
-    ("V1PodSpec", "topologySpreadConstraints"): "topologyKey",
-    ("V1PodSpec", "resourceClaims"): "name",
-    ("V1PodSpec", "schedulingGates"): "name",
-    ("V1PodStatus", "conditions"): "type",
-    ("V1PodStatus", "podIPs"): "ip",
-    ("V1PodStatus", "hostIPs"): "ip",
-    ("V1PodStatus", "resourceClaimStatuses"): "name",
-    ("V1Container", "ports"): "containerPort",
-    ("V1Container", "env"): "name",
-    ("V1Container", "volumeMounts"): "mountPath",
-    ("V1Container", "volumeDevices"): "devicePath",
-    ("V1NodeStatus", "conditions"): "type",
-    ("V1NodeStatus", "addresses"): "type",
-    ("V1NamespaceStatus", "conditions"): "type",
-    ("V1DeploymentStatus", "conditions"): "type",
-    ("V1ReplicaSetStatus", "conditions"): "type",
-}
-MERGED_LISTS = {("V1ObjectMeta", "finalizers"), ("V1NodeSpec", "podCIDRs")}
+WRONG_OPERATION = (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException)  # the libraries' own errors
+COPIED_LIMIT = 3 * 1024 * 1024  # bytes that the operations of a JSON patch may copy, together
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch as it came. before, after: around it, where clients see another shape of the object than the stored one."""
+    """A patch as it came. before, after, model: where clients see another shape of the object than the stored one."""
 
     media_type: str
     body: bytes
     before: Callable[[Object], Object] = copy.deepcopy
     after: Callable[[Object], Object] = lambda obj: obj
-
-    def applied(self, old: Object, kind: Kind) -> Any:
-        """The object after it. Raises Refused: 415 for other media types, 400 for what is no patch, 422 for one that fails."""
-        made = self.after(apply(self.media_type, self.body, self.before(old), kind))
-        # The real server's other two go by way of a text with sorted names: which of two mistakes is told depends on it.
-        return made if self.media_type == STRATEGIC else json.loads(json.dumps(made, sort_keys=True))
+    model: str = ""
 
     def check(self) -> None:
         """Raises Refused (415) where its media type is none of the three."""
@@ -78,173 +46,134 @@ class Patch:
         if self.media_type not in (JSON, MERGE, STRATEGIC):
             raise status.Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
-    def unreadable(self, error: NotReadable, given: Any) -> status.Refused:
-        """The refusal of a patch that is one, and whose outcome is no object of the kind (422)."""
+    def applied(self, old: Object, kind: Kind, validation: str = "") -> tuple[Object, list[str]]:
+        """The object after it, and its unknown fields in words. validation: Strict has them refused.
+
+        Raises Refused: 400 for what is no patch, 422 for one that fails, or that makes no object of the kind.
+        """
+        read = self._read()
+        made = self._patched(self.before(old), read, kind)
+        try:
+            new, unknown = typed(made, kind)
+            strict(unknown, validation, kind)
+            return new, unknown
+        except NotReadable as error:
+            shown, why = (plain(read), _restoring(error)) if self.media_type == STRATEGIC else (compact(made), error.why)
+            raise _unreadable(shown, why) from None
+
+    def _read(self) -> Any:
+        try:
+            return json_text.read(self.body)
+        except NotJson as error:
+            # What is JSON and too large a number is told by the decoder, all else before it.
+            start = "" if self.media_type == STRATEGIC else "error decoding patch: "
+            why = f"{start}{error}" if "unmarshal" in str(error) else "invalid JSON patch"
+            raise status.bad_request(why) from None
+
+    def _patched(self, old: Object, read: Any, kind: Kind) -> Any:
         if self.media_type == STRATEGIC:
-            shown, why = _go_map(json.loads(self.body)), _restoring(error)
+            patch = {} if read is None else _map(read, "")
+            made = strategic.merged(old, patch, self.model or kind.model_name)
+            return self.after({**made, "kind": kind.kind, "apiVersion": kind.api_version} if _names_kind(made) else made)
+        if self.media_type == JSON:
+            made = _operated(read, old)
+        elif read is None:
+            raise status.bad_request("Invalid JSON Patch")
         else:
-            shown, why = json.dumps(given, separators=(",", ":")), error.why
-        wrong = status.invalid("patch", shown, why)
-        details = {"causes": [{"reason": wrong.type, "message": wrong.body, "field": wrong.field}]}
-        return status.Refused(422, "Invalid", f' "" is invalid: {wrong}', details)
+            made = json_merge_patch.merge(copy.deepcopy(old), _map(read, "error decoding patch: "))
+        # The real server goes by way of a text with sorted names: which of two mistakes is told depends on it.
+        sorted_names = json.loads(json.dumps(made, sort_keys=True))
+        return self.after(sorted_names) if isinstance(sorted_names, dict) else sorted_names
+
+
+def _unreadable(shown: str, why: str) -> status.Refused:
+    """The refusal of a patch that is one, and whose outcome is no object of the kind (422)."""
+    wrong = status.invalid("patch", shown, why)
+    details = {"causes": [{"reason": wrong.type, "message": wrong.body, "field": wrong.field}]}
+    return status.Refused(422, "Invalid", f' "" is invalid: {wrong}', details)
+
+
+def _map(read: Any, start: str) -> Object:
+    if not isinstance(read, dict):
+        why = f"json: cannot unmarshal {json_type(read)} into Go value of type map[string]interface {{}}"
+        raise status.bad_request(start + why)
+    return read
+
+
+def _names_kind(made: Object) -> bool:
+    """A strategic merge is made for a kind: it may name another one, as a text, and that is not looked at."""
+    return all(isinstance(made.get(name) or "", str) for name in ("kind", "apiVersion"))
 
 
 def _restoring(error: NotReadable) -> str:
     """The words of Go's other decoder, which reads strategic merge patches (apimachinery's runtime/converter.go)."""
-    found = {"array": "slice", "object": "map"}.get(error.found, error.found)
-    if not error.wanted:
-        return error.why
-    if error.wanted.startswith("[]"):
+    number = "float64" if "." in error.number else "int64"
+    found = {"array": "slice", "object": "map", "number": number}.get(error.found, error.found)
+    wanted = error.wanted
+    if not wanted:
+        return "error decoding from json: " + error.why if error.why.startswith("illegal base64") else error.why
+    if wanted.startswith("[]"):
         return f"cannot restore slice from {found}"
-    if error.wanted.startswith("map["):
+    if wanted.startswith("map["):
         return f"cannot restore map from {found}"
-    if error.wanted.startswith("v1."):
+    if wanted.startswith("v1.") and wanted not in NAMED_TEXTS:
         return f"cannot restore struct from: {found}"
-    if error.wanted in ("int32", "int64") and found != "number":
-        return f"unrecognized type: {error.wanted}"
-    plain = "float64" if "." in error.number else "int64"
-    return f"cannot convert {plain if found == 'number' else found} to {error.wanted}"
+    texts = wanted == "string" or wanted in NAMED_TEXTS
+    if (found == "int64" and wanted != "bool") or (found == "float64" and wanted in ("int32", "int64")):
+        return f"cannot convert {found} to {wanted}"
+    return f"unrecognized type: {'string' if texts else wanted}"
 
 
-def apply(media_type: str, body: bytes, old: Object, kind: Kind) -> Any:
-    """The same, for a type that was checked."""
+def _operated(patch: Any, old: Object) -> Any:
+    """After a JSON patch."""
+    failed = status.Refused(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    operations = _operations(patch)
+    made: Any = copy.deepcopy(old)
+    copied = 0
     try:
-        patch = json.loads(body)
-    except (ValueError, RecursionError):
-        raise status.bad_request("invalid JSON patch") from None
-    if media_type == JSON:
-        return _json(patch, old)
-    if not isinstance(patch, dict):
-        why = f"json: cannot unmarshal {json_type(patch)} into Go value of type map[string]interface {{}}"
-        raise status.bad_request(why if media_type == STRATEGIC else "error decoding patch: " + why)
-    if media_type == MERGE:
-        return json_merge_patch.merge(copy.deepcopy(old), patch)
-    return _merged(old, patch, kind.model_name)
+        for operation in operations:
+            if operation["op"] == "copy":
+                copied += len(json.dumps(jsonpointer.resolve_pointer(made, operation.get("from", ""))))
+                if copied > COPIED_LIMIT:
+                    raise failed
+            made = jsonpatch.JsonPatch([_lenient(operation, made)]).apply(made, in_place=True)
+    except (*WRONG_OPERATION, TypeError, AttributeError, ValueError, LookupError, RecursionError) as error:
+        raise failed from error
+    if json_text.is_too_deep(made) or not isinstance(made, dict | list):
+        raise failed
+    return made
 
 
-def _json(patch: Any, old: Object) -> Any:
-    wrong = [patch] if not isinstance(patch, list) else [one for one in patch if not isinstance(one, dict)]
-    if wrong:
-        into = "handlers.jsonPatchOp" if isinstance(patch, list) else "[]handlers.jsonPatchOp"
-        raise status.bad_request(
-            f"error decoding patch: json: cannot unmarshal {json_type(wrong[0])} into Go value of type {into}"
-        )
+def _operations(patch: Any) -> list[Any]:
+    """Raises Refused for what can be none (400), and for too many of them (413)."""
+    if patch is None:
+        return []
+    start = "error decoding patch: json: cannot unmarshal"
+    if not isinstance(patch, list):
+        raise status.bad_request(f"{start} {json_type(patch)} into Go value of type []handlers.jsonPatchOp")
+    for operation in patch:
+        if operation is not None and not isinstance(operation, dict):
+            raise status.bad_request(f"{start} {json_type(operation)} into Go value of type handlers.jsonPatchOp")
+        for name in ("op", "path", "from"):
+            given = (operation or {}).get(name)
+            if given is not None and not isinstance(given, str):
+                what = json_type(given)
+                raise status.bad_request(f"{start} {what} into Go struct field jsonPatchOp.{name} of type string")
     if len(patch) > OPERATIONS_LIMIT:
         said = f"The allowed maximum operations in a JSON patch is {OPERATIONS_LIMIT}, got {len(patch)}"
         raise status.Refused(413, "RequestEntityTooLarge", said)
-    try:
-        made: Any = copy.deepcopy(old)
-        for one in patch:
-            made = jsonpatch.JsonPatch([_lenient(one, made)]).apply(made, in_place=True)
-        return made
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, AttributeError) as error:
-        said = "the server rejected our request due to an error in our request"
-        raise status.Refused(422, "Invalid", said, {}) from error
+    return patch
 
 
-def _lenient(one: Object, document: Any) -> Object:
-    """`replace` of a member that is not there adds it, as the real server's library does (RFC 6902 has it fail)."""
-    if one.get("op") != "replace" or not isinstance(one.get("path"), str):
-        return one
-    parent, name = jsonpointer.JsonPointer(one["path"]).to_last(document)
-    return {**one, "op": "add"} if isinstance(parent, dict) and name not in parent else one
-
-
-def _merged(old: Any, patch: Object, model: str) -> Any:
-    """`old` with a strategic merge patch; `model`: what both are ("": not known; maps merge, lists do not)."""
-    patch = dict(patch)
-    directive, retained = patch.pop("$patch", None), patch.pop("$retainKeys", None)
-    if directive == "replace":
-        return patch
-    if directive == "delete":
-        return None
-    if directive is not None:
-        raise status.Refused(500, "", f"unknown patch type: {directive} in map: {_go_map({'$patch': directive, **patch})}")
-    base = dict(old) if isinstance(old, dict) else {}
-    if retained is not None:
-        base = {name: value for name, value in base.items() if name in retained}
-    known = models.fields(model) if models.is_model(model) else {}
-    for name, value in patch.items():
-        if name.startswith("$deleteFromPrimitiveList/"):
-            name = name.partition("/")[2]
-            base[name] = [one for one in base.get(name) or [] if one not in value]
-        elif name.startswith("$setElementOrder/"):
-            continue
-        elif value is None or (name not in base and isinstance(value, dict) and "$patch" in value):
-            base.pop(name, None)
-        else:
-            made = _value(base.get(name), value, known.get(name), model, name)
-            if made is None:
-                base.pop(name, None)
-            else:
-                base[name] = made
-    for name, order in patch.items():
-        if name.startswith("$setElementOrder/"):
-            _order(base, name.partition("/")[2], order, model)
-    return base
-
-
-def _value(old: Any, value: Any, field: models.Field | None, model: str, name: str) -> Any:
-    if isinstance(value, dict):
-        return _merged(old, value, field.type if field else "")
-    if not isinstance(value, list):
-        return value
-    if (model, name) in MERGED_LISTS:
-        every = [*(old or []), *(one for one in value if one not in (old or []))]
-        return _ordered(every, value, old or [], lambda one: one)
-    key = MERGE_KEYS.get((model, name))
-    if key is None:
-        return value
-    return _list(old or [], value, key, field.item if field else "")
-
-
-def _list(old: list[Any], patch: list[Any], key: str, model: str) -> list[Any]:
-    if any(isinstance(one, dict) and one.get("$patch") == "replace" for one in patch):
-        return [one for one in patch if one.get("$patch") != "replace"]
-    found = list(old)
-    named: list[Any] = []
-    for one in patch:
-        if not isinstance(one, dict) or key not in one:
-            raise status.Refused(500, "", f"map: {_go_map(one)} does not contain declared merge key: {key}")
-        same = [index for index, has in enumerate(found) if has.get(key) == one[key]]
-        if one.get("$patch") == "delete":
-            found = [has for has in found if has.get(key) != one[key]]
-            continue
-        named.append(one[key])
-        if same:
-            found[same[0]] = _merged(found[same[0]], one, model)
-        else:
-            found.append(_merged({}, one, model))
-    return _ordered(found, named, old, lambda one: one.get(key))
-
-
-def _order(base: Object, name: str, order: list[Any], model: str) -> None:
-    """Puts a merged list into the order that the patch names."""
-    key = MERGE_KEYS.get((model, name))
-
-    def identity(one: Any) -> Any:
-        return one.get(key) if key and isinstance(one, dict) else one
-
-    if isinstance(base.get(name), list):
-        base[name] = _ordered(base[name], [identity(one) for one in order], base[name], identity)
-
-
-def _ordered(items: list[Any], named: list[Any], before: list[Any], identity: Callable[[Any], Any]) -> list[Any]:
-    """What the patch names in its order, with the rest between as it stood (strategicpatch's normalizeElementOrder)."""
-    was = [identity(one) for one in before]
-    chosen = sorted((one for one in items if identity(one) in named), key=lambda one: named.index(identity(one)))
-    rest = [one for one in items if identity(one) not in named]
-    made: list[Any] = []
-    while rest and chosen:
-        left, right = identity(rest[0]), identity(chosen[0])
-        first = left in was and right in was and was.index(left) < was.index(right)
-        made.append((rest if first else chosen).pop(0))
-    return made + rest + chosen
-
-
-def _go_map(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + " ".join(_go_map(one) for one in value) + "]"
-    if not isinstance(value, dict):
-        return json.dumps(value) if isinstance(value, bool) else "<nil>" if value is None else str(value)
-    return "map[" + " ".join(f"{key}:{_go_map(one)}" for key, one in sorted(value.items())) + "]"
+def _lenient(operation: Object, document: Any) -> Object:
+    """As the real server's library takes it, where RFC 6902 has it fail: `replace` of a member that is not there adds it, a
+    value that is left out is null, and a lone `~` is one."""
+    made = {"value": None, **operation}
+    for name in ("path", "from"):
+        if isinstance(made.get(name), str):
+            made[name] = re.sub("~(?![01])", "~0", made[name])
+    if made.get("op") == "replace" and made.get("path"):
+        parent, last = jsonpointer.JsonPointer(made["path"]).to_last(document)
+        if isinstance(parent, dict) and last not in parent:
+            made["op"] = "add"
+    return made

@@ -17,6 +17,7 @@ MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 # Messages that Go embeds: their fields are the outer object's in JSON.
 _EMBEDDED = {"localObjectReference", "handler", "volumeSource", "ephemeralContainerCommon", "ingressRuleValue"}
+FIRST_SECOND, LAST_SECOND = -62135596800, 253402300799  # of the years 1 to 9999, since 1970
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Where a group's messages are, by apiVersion.
 _PACKAGES = {
@@ -138,7 +139,10 @@ def _value(raw: Any, type: str) -> Any:
 def _moment(parts: dict[int, Any], micro: bool) -> str | None:
     if not parts:
         return None
-    moment = datetime.fromtimestamp(_value(parts.get(1, 0), "int64"), UTC)
+    seconds = _value(parts.get(1, 0), "int64")
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
+        raise ValueError(f"time: {seconds} seconds are of no year from 1 to 9999")
+    moment = datetime.fromtimestamp(seconds, UTC)
     if micro:
         return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{parts.get(2, 0) // 1000:06d}Z"
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,6 +6,7 @@ As a real server's, but for three things: links inside a page are not rewritten,
 
 import asyncio
 import errno
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +75,7 @@ async def answer(request: web.Request, asked: Wanted, pod: Object, runtime: Runt
     if whole.endswith("/proxy") and request.method in ("GET", "HEAD"):
         return web.Response(status=301, headers={"Location": whole + "/", "Cache-Control": "no-cache, private"})
     address, port = place(pod, asked.port)
-    if port and not (port.isdigit() and int(port) < 65536):
+    if port and not (re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
         raise _unreachable(f"dial tcp: address {port}: invalid port")
     query = request.rel_url.raw_query_string
     url = f"{asked.scheme}://{address}{f':{port}' if port else ''}/{path}"

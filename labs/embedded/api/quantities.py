@@ -7,14 +7,15 @@ import re
 from fractions import Fraction
 
 BAD = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-_FORM = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(m|u|n|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?\d{1,3})?")
+_FORM = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(m|u|n|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?\d{1,3})?", re.ASCII)
+_LONGEST = 400  # letters of a quantity
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"": 0, "Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def value(text: str) -> Fraction | None:
     """A quantity's number; None where the text is none."""
-    found = _FORM.fullmatch(text)
+    found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
     if not found:
         return None
     number, unit = Fraction(found[1].rstrip(".") or "0"), found[2] or ""

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from labs.embedded.api import patch, status
+from labs.embedded.api import status
 from labs.embedded.api.kinds import Kind
 
 Object = dict[str, Any]
@@ -30,19 +30,18 @@ def of(obj: Object) -> Object:
     }
 
 
-def patched(media_type: str, body: bytes, old: Object) -> Object:
-    """A Scale after a patch. Raises Refused."""
-    made: Object = patch.apply(media_type, body, old, SCALE)
-    return made
-
-
 def scaled(obj: Object, given: Object) -> Object:
-    """The object with a Scale's number. Raises Refused (422)."""
+    """The object with the number of a Scale, that was read. Raises Refused: 400 for another name, 422 for a negative number."""
+    name, asked = obj["metadata"]["name"], (given.get("metadata") or {}).get("name")
+    if not asked:
+        raise status.bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if asked != name:
+        raise status.bad_request(f"the name of the object ({asked}) does not match the name on the URL ({name})")
     replicas = (given.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or replicas < 0:
+    if replicas < 0:
         errors = [status.invalid("spec.replicas", replicas, "must be greater than or equal to 0")]
-        raise status.invalid_object("Scale", obj["metadata"]["name"], errors, "autoscaling")
+        raise status.invalid_object("Scale", name, errors, "autoscaling")
     new = copy.deepcopy(obj)
     new["spec"]["replicas"] = replicas
-    new["metadata"]["resourceVersion"] = (given.get("metadata") or {}).get("resourceVersion", "")
+    new["metadata"]["resourceVersion"] = given["metadata"].get("resourceVersion", "")
     return new

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from labs.embedded.api.status import Refused, bad_request
+from labs.embedded.api.gotext import parse_int, quote
+from labs.embedded.api.meta import label_value_errors, qualified_name_errors
+from labs.embedded.api.status import FieldError, Refused, bad_request, forbidden, invalid, required
 
 Object = dict[str, Any]
 Test = Callable[[Object], bool]
@@ -26,17 +28,6 @@ SELECTABLE: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _TOKEN = re.compile(r"\s*(!=|==|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
-_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_DNS = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-BAD_NAME = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-    " (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-BAD_VALUE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
-    " an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
-    " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
 
 
 def labels(text: str) -> Test:
@@ -57,10 +48,24 @@ def _term(text: str, resource: str) -> tuple[str, str, bool]:
     found = re.match(r"(.*?)(!=|==|=)(.*)$", text, re.DOTALL)
     if not found:
         raise bad_request(f"invalid selector: '{text}'; can't understand '{text}'")
-    path = found[1]
-    if path not in ("metadata.name", "metadata.namespace", *SELECTABLE.get(resource, ())):
+    path, value = found[1], _unescaped(found[3])
+    known = ("metadata.name", "metadata.namespace")
+    if path in (*known, *SELECTABLE.get(resource, ())):
+        return path, value, found[2] != "!="
+    if resource in SELECTABLE:
         raise bad_request(f"field label not supported: {path}")
-    return path, re.sub(r"\\([\\,=])", r"\1", found[3]), found[2] != "!="
+    raise bad_request(f'{quote(path)} is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+
+def _unescaped(text: str) -> str:
+    """A value as it was meant: `\\`, `\\,` and `\\=` stand for one letter each. Raises Refused (400)."""
+    start = "invalid field selector: "
+    for part in re.findall(r"\\.?|[=,]", text, re.DOTALL):
+        if part in ("=", ","):
+            raise bad_request(f"{start}unescaped character in value: {ord(part)}")
+        if part[1:] not in ("\\", ",", "="):
+            raise bad_request(f"{start}invalid escape sequence: {part}")
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def _field(obj: Object, path: str) -> Any:
@@ -72,6 +77,24 @@ def _field(obj: Object, path: str) -> Any:
     if path in ("spec.hostNetwork", "spec.unschedulable"):
         return "true" if value else "false"
     return "" if value is None else value
+
+
+def errors(selector: Object, path: str) -> list[FieldError]:
+    """What is wrong with a LabelSelector object (apimachinery's ValidateLabelSelector), but for its matchLabels."""
+    found: list[FieldError] = []
+    for index, one in enumerate(selector.get("matchExpressions") or []):
+        here, operator, values = f"{path}.matchExpressions[{index}]", one.get("operator", ""), one.get("values") or []
+        if operator in ("In", "NotIn") and not values:
+            found.append(required(here + ".values", "must be specified when `operator` is 'In' or 'NotIn'"))
+        elif operator in ("Exists", "DoesNotExist") and values:
+            found.append(forbidden(here + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+        elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            found.append(invalid(here + ".operator", operator, "not a valid selector operator"))
+        key = one.get("key", "")
+        found += [invalid(here + ".key", key, why) for why in qualified_name_errors(key)]
+        for at, value in enumerate(values):
+            found += [invalid(f"{here}.values[{at}]", value, why) for why in label_value_errors(value)]
+    return found
 
 
 def of(selector: Object | None) -> Test:
@@ -133,10 +156,12 @@ class _Labels:
             return lambda has: _matches(has, key, {"in": "In", "notin": "NotIn"}[operator], values)
         if operator in (">", "<"):
             number = self.word("identifier") if self.peek() not in ("", ",") else ""
-            if not re.fullmatch(r"-?\d+", number):
+            try:
+                wanted = parse_int(number)
+            except ValueError:
                 why = "for 'Gt', 'Lt' operators, the value must be an integer"
-                raise _unparsed(f'values[0]: Invalid value: "{number}": {why}')
-            return lambda has: _compares(has.get(key), operator, int(number))
+                raise _unparsed(str(invalid("values[0]", number, why))) from None
+            return lambda has: _compares(has.get(key), operator, wanted)
         raise _unparsed(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
 
     def values(self) -> list[str]:
@@ -171,20 +196,21 @@ class _Labels:
 
 
 def _compares(value: str | None, operator: str, number: int) -> bool:
-    if value is None or not re.fullmatch(r"-?\d+", value):
+    try:
+        given = parse_int(value or "")
+    except ValueError:
         return False
-    return int(value) > number if operator == ">" else int(value) < number
+    return given > number if operator == ">" else given < number
 
 
 def _check_key(key: str) -> None:
-    prefix, _, name = key.rpartition("/")
-    if not _NAME.fullmatch(name) or (prefix and not _DNS.fullmatch(prefix)):
-        raise bad_request(f'unable to parse requirement: <nil>: Invalid value: "{key}": {BAD_NAME}')
+    if errors := qualified_name_errors(key):
+        raise _unparsed(str(invalid("<nil>", key, "; ".join(errors))))
 
 
 def _check_value(key: str, value: str) -> None:
-    if value and not _NAME.fullmatch(value):
-        raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {BAD_VALUE}')
+    if errors := label_value_errors(value):
+        raise _unparsed(str(invalid(f"values[0][{key}]", value, "; ".join(errors))))
 
 
 def _unparsed(why: str) -> Refused:

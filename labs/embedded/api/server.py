@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import hmac
 import json
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
 from labs.embedded.api import (
     access,
-    decode,
+    answers,
     discovery,
     openapi,
-    protobuf,
     proxying,
     requests,
     scale,
@@ -23,6 +22,7 @@ from labs.embedded.api import (
     status,
     streams,
     tables,
+    watch_stream,
     watching,
 )
 from labs.embedded.api.crud import Crud, DeleteOptions, Written
@@ -36,11 +36,15 @@ from labs.embedded.runtime import Runtime
 from labs.embedded.store import Object, Store
 
 log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_LIMIT = 3 * 1024 * 1024  # bytes, as the real server's
 WATCH_LIMIT = 3600.0  # seconds; the real server ends a watch after half an hour to an hour
 RETURNED = ("pods", "services", "serviceaccounts")  # answered with the object when they are deleted (ReturnDeletedObject)
 OLD_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 BODY_PATIENCE = 60.0  # seconds for a client to send its body
+# Of the HTTP server that runs the application: a body is what was sent, whatever Content-Encoding says, as on a real server;
+# the time is for a connection on which nothing is asked, in seconds (its IdleTimeout).
+HTTP = {"auto_decompress": False, "keepalive_timeout": 90.0}
 
 
 class Api:
@@ -50,35 +54,43 @@ class Api:
         self.store, self.runtime, self.token = store, runtime, token
         self.crud = Crud(store, strategies(store, plan))
         self.streams = streams.Streams(runtime)
-        self.app = web.Application(client_max_size=BODY_LIMIT)
-        self.app.router.add_route("*", "/{path:.*}", self._answer)
+        self.app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._refusing])
+        self.app.router.add_route("*", r"/{path:[\s\S]*}", self._route)
         self.app.on_shutdown.append(self._shut_down)
         self.app.on_response_prepare.append(_deprecated)
         self._open: set[asyncio.Task[Any]] = set()
 
     # --- requests
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    @web.middleware
+    async def _refusing(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whatever is refused gets a Status."""
         try:
-            return await self._route(request)
+            return await handler(request)
         except status.Refused as refused:
-            return _warning(_json(refused.status, refused.code), refused.warnings)
+            return answers.refusal(refused)
         except requests.NoGroup:
-            return _nothing()
+            return answers.nothing()
         except web.HTTPRequestEntityTooLarge:
-            return _json(status.too_large(BODY_LIMIT).status, 413)
-        except (web.HTTPException, asyncio.CancelledError, ConnectionError):
+            return answers.refusal(status.too_large(BODY_LIMIT))
+        except web.HTTPException as error:  # aiohttp's own: of an upgrade that is none, or a path that does not begin with /
+            if not access.admits(request.headers, self.token):
+                return answers.refusal(status.unauthorized())
+            return answers.refusal(status.generic(error.status, error.text or error.reason))
+        except web.RequestPayloadError as error:  # of a body that is not as its headers say
+            return answers.refusal(status.bad_request(str(error)))
+        except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:
             log.exception("%s %s", request.method, request.path)
             said = f"Internal error occurred: {type(error).__name__}: {error}"
-            return _json(status.Refused(500, "InternalError", said, {"causes": [{"message": str(error)}]}).status, 500)
+            return answers.refusal(status.Refused(500, "InternalError", said, {"causes": [{"message": str(error)}]}))
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/") or "/"
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
-        if not self._may(request):
+        if not access.admits(request.headers, self.token):
             raise status.unauthorized()
         if path.startswith(("/api/", "/apis/")) and path.count("/") >= (3 if path.startswith("/api/") else 4):
             return await self._resource(request, requests.target(path))
@@ -86,12 +98,10 @@ class Api:
             return await asyncio.to_thread(openapi.answer, path, request.headers.get("Accept", ""))
         return self._about(request, path)
 
-    def _may(self, request: web.Request) -> bool:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
-
     def _about(self, request: web.Request, path: str) -> web.Response:
         """Discovery and the like."""
+        if request.method not in ("GET", "HEAD") and path != "/":
+            raise status.not_allowed()
         parts = path.strip("/").split("/")
         found: Object | None = None
         if path == "/version":
@@ -117,8 +127,8 @@ class Api:
         if found is None and parts[0] == "api":
             raise status.no_such_path()
         if found is None:
-            return _nothing()
-        return _json(found)
+            return answers.nothing()
+        return answers.as_json(found)
 
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
         method, query = request.method, request.query
@@ -126,7 +136,8 @@ class Api:
         if target.kind.group in access.GROUPS:
             if method != "POST" or target.name:
                 raise status.not_allowed()
-            return _json(access.review(target.kind, await self._json_body(request)), 201)
+            obj, unknown = requests.read_object(request, await self._body(request), target.kind)
+            return answers.warned(answers.as_json(access.review(target.kind, obj), 201), unknown)
         if target.part in streams.PARTS:
             pod = self.crud.get(target.kind, target.namespace or "", target.name)
             return await self.streams.answer(request, pod, target.part)
@@ -140,10 +151,10 @@ class Api:
             watch = target.watch or requests.flag(query, "watch")
             if target.name and not watch:
                 found = self._out(target.kind, self.crud.get(target.kind, target.namespace or "", target.name))
-                return _json(_shaped(target.kind, found, shape, query.get("includeObject", "Metadata")))
+                return answers.as_json(answers.shaped(target.kind, found, shape, query.get("includeObject", "Metadata")))
             if watch:
                 return await self._watch(request, target, shape)
-            return _json(self._list(target, query, shape))
+            return answers.as_json(self._list(target, query, shape))
         if method == "DELETE" and not target.part:
             return await self._delete(request, target)
         body = await self._body(request)
@@ -161,7 +172,7 @@ class Api:
         if method == "PATCH" and target.name:
             change = Patch(request.content_type, body)
             if target.kind.group == EVENTS_GROUP:
-                change = Patch(request.content_type, body, from_core, to_core)
+                change = Patch(request.content_type, body, from_core, to_core, target.kind.model_name)
             made = self.crud.patch(_stored(target.kind), namespace, target.name, change, options, target.part)
             return self._written(target.kind, made, 200, shape)
         raise status.not_allowed()
@@ -172,21 +183,24 @@ class Api:
         options = requests.options(request.method, request.query)
         if target.part == "token" and request.method == "POST":
             account = self.crud.get(target.kind, namespace, target.name)
-            return _json(access.token(account, await self._json_body(request)), 201)
+            obj, unknown = requests.read_object(request, await self._body(request), access.TOKEN_REQUEST)
+            return answers.warned(answers.as_json(access.token(account, obj), 201), unknown)
         if target.part == "finalize" and request.method == "PUT":
             obj, _ = self._in(target.kind, await self._body(request), request)
-            return _json(self._finalized(target, obj))
+            return answers.as_json(self._finalized(target, obj))
         old = self.crud.get(target.kind, namespace, target.name)
         if target.part == "scale" and request.method == "GET":
-            return _json(scale.of(old))
+            return answers.as_json(scale.of(old))
         if target.part == "scale" and request.method in ("PUT", "PATCH"):
             body = await self._body(request)
             if request.method == "PUT":
-                given = decode.parse(body, "Scale") if requests.is_json(request) else protobuf.decode(body)
+                given, unknown = requests.read_object(request, body, scale.SCALE)
             else:
-                given = scale.patched(request.content_type, body, scale.of(old))
-            made = self.crud.update(target.kind, namespace, target.name, scale.scaled(old, given), [], options)
-            return _json(scale.of(made.object))
+                change = Patch(request.content_type, body)
+                change.check()
+                given, unknown = change.applied(scale.of(old), scale.SCALE, options.field_validation)
+            made = self.crud.update(target.kind, namespace, target.name, scale.scaled(old, given), unknown, options)
+            return answers.warned(answers.as_json(scale.of(made.object)), made.warnings)
         raise status.not_allowed()
 
     def _finalized(self, target: Target, given: Object) -> Object:
@@ -200,11 +214,11 @@ class Api:
     # --- reading
 
     def _list(self, target: Target, query: Any, shape: str) -> Object:
+        requests.check_list(query, False)
         selected = self._selected(target, query)
         found = [one for one in self.store.list(target.kind.plural, target.namespace) if selected(one)]
         metadata: Object = {"resourceVersion": str(self.store.revision)}
-        limit = requests.whole(query, "limit")
-        start = requests.whole(query, "continue") or 0
+        limit, start = max(0, requests.whole(query, "limit") or 0), requests.start_of(query)
         if limit and len(found) > start + limit:
             metadata |= {"continue": str(start + limit), "remainingItemCount": len(found) - start - limit}
         found = [self._out(target.kind, one) for one in found[start : start + limit if limit else None]]
@@ -227,41 +241,21 @@ class Api:
 
     async def _watch(self, request: web.Request, target: Target, shape: str) -> web.StreamResponse:
         query = request.query
-        revision = query.get("resourceVersion", "")
-        if revision and not revision.isdigit():
-            why = f'resourceVersion: Invalid value: "{revision}": strconv.ParseUint: parsing "{revision}": invalid syntax'
-            raise status.Refused(500, "", why)
+        requests.check_list(query, True)
         limit = requests.whole(query, "timeoutSeconds") or WATCH_LIMIT
         watch = watching.Watch(self.store, _stored(target.kind), target.namespace, self._selected(target, query))
         initial = requests.flag(query, "sendInitialEvents")
         bookmarks = requests.flag(query, "allowWatchBookmarks")
-        first = watch.start(revision, initial)
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        first = list(watch.start(query.get("resourceVersion", ""), initial))
+        if initial and bookmarks:
+            first.append(("BOOKMARK", watch.bookmark(True)))
+        shown = watch_stream.Shown(target.kind, shape, query.get("includeObject", "Metadata"), self._out)
+        sending = watch_stream.send(request, watch, first, shown, limit, bookmarks)
         task = asyncio.current_task()
         if task:
             self._open.add(task)
-        try:
-            await response.prepare(request)
-            send = _Sender(response, target.kind, shape, query.get("includeObject", "Metadata"), self._out)
-            for told in first:
-                await send.event(*told)
-            if initial and bookmarks:
-                await send.event("BOOKMARK", watch.bookmark(True))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(limit):
-                    async for event in watch.events():
-                        if event:
-                            await send.event(*event)
-                        elif bookmarks:
-                            await send.event("BOOKMARK", watch.bookmark())
-            await response.write_eof()
-        except ConnectionError:
-            pass  # the client has gone
-        finally:
-            watch.close()
-            if task:
-                self._open.discard(task)
-        return response
+            task.add_done_callback(self._open.discard)
+        return await sending
 
     # --- writing
 
@@ -270,15 +264,14 @@ class Api:
         if target.name:
             obj, gone = self._deleted(target.kind, target.namespace or "", target.name, options)
             if not gone or target.kind.plural in RETURNED:
-                return _json(self._out(target.kind, obj))
+                return answers.as_json(self._out(target.kind, obj))
             details = {
                 "name": target.name,
                 "group": target.kind.group,
                 "kind": target.kind.plural,
                 "uid": obj["metadata"]["uid"],
             }
-            details = {key: value for key, value in details.items() if value}
-            return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+            return answers.as_json(status.success({key: value for key, value in details.items() if value}))
         if "deletecollection" not in target.kind.verbs or target.namespace is None:
             raise status.not_allowed()
         selected = self._selected(target, request.query)
@@ -288,7 +281,7 @@ class Api:
                 self._deleted(target.kind, target.namespace, one["metadata"]["name"], options)
         items = [{part: value for part, value in one.items() if part not in ("kind", "apiVersion")} for one in found]
         metadata = {"resourceVersion": str(self.store.revision)}
-        return _json(
+        return answers.as_json(
             {"kind": target.kind.kind + "List", "apiVersion": target.kind.api_version, "metadata": metadata, "items": items}
         )
 
@@ -303,22 +296,15 @@ class Api:
         return obj, gone
 
     def _in(self, kind: Kind, body: bytes, request: web.Request) -> tuple[Object, list[str]]:
-        read = decode.parse(body, kind.kind) if requests.is_json(request) else protobuf.decode(body)
-        obj, unknown = decode.typed(read, kind)
+        obj, unknown = requests.read_object(request, body, kind)
         return (to_core(obj) if kind.group == EVENTS_GROUP else obj), unknown
 
     def _out(self, kind: Kind, obj: Object) -> Object:
         return from_core(obj) if kind.group == EVENTS_GROUP else obj
 
     def _written(self, kind: Kind, made: Written, code: int, shape: str) -> web.Response:
-        return _warning(_json(_shaped(kind, self._out(kind, made.object), shape, "Metadata"), code), made.warnings)
-
-    async def _json_body(self, request: web.Request) -> Object:
-        body = await self._body(request)
-        read = decode.parse(body, "object") if requests.is_json(request) else protobuf.decode(body)
-        if not isinstance(read, dict):
-            raise status.bad_request("json parse error: the body must be an object")
-        return read
+        obj = answers.shaped(kind, self._out(kind, made.object), shape, "Metadata")
+        return answers.warned(answers.as_json(obj, code), made.warnings)
 
     async def _body(self, request: web.Request) -> bytes:
         try:
@@ -331,61 +317,12 @@ class Api:
             task.cancel()
 
 
-class _Sender:
-    """Writes the events of one watch, in the shape that was asked for."""
-
-    def __init__(self, response: web.StreamResponse, kind: Kind, shape: str, include: str, out: Any) -> None:
-        self.response, self.kind, self.shape, self.include, self.out = response, kind, shape, include, out
-        self.header = True
-
-    async def event(self, type: str, obj: Object) -> None:
-        if type != "BOOKMARK":
-            obj = self.out(self.kind, obj)
-        if self.shape == "Table":
-            metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            rows = [] if type == "BOOKMARK" else [obj]
-            obj = tables.table(
-                self.kind.plural, rows, {**obj["metadata"], **metadata} if not rows else metadata, self.include, self.header
-            )
-            self.header = False
-        elif self.shape.startswith("Partial"):
-            obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-        await self.response.write(json.dumps({"type": type, "object": obj}, separators=(",", ":")).encode() + b"\n")
-
-
 def _stored(kind: Kind) -> Kind:
     """The kind as which objects are stored: events.k8s.io has the same events as v1."""
     return BY_PATH["", "v1", "events"] if kind.group == EVENTS_GROUP else kind
 
 
-def _shaped(kind: Kind, obj: Object, shape: str, include: str) -> Object:
-    if shape == "Table":
-        return tables.table(kind.plural, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, include)
-    if shape.startswith("Partial"):
-        return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-    return obj
-
-
 async def _deprecated(request: web.Request, response: web.StreamResponse) -> None:
     """Warns of each use of an API that is deprecated."""
     if re.fullmatch(r"/api/v1(/watch)?(/namespaces/[^/]+)?/endpoints(/.*)?", request.path):
-        response.headers.add("Warning", f"299 - {_quoted(OLD_ENDPOINTS)}")
-
-
-def _nothing() -> web.Response:
-    return web.Response(status=404, text="404 page not found\n", headers={"X-Content-Type-Options": "nosniff"})
-
-
-def _json(obj: Any, code: int = 200) -> web.Response:
-    body = json.dumps(obj, separators=(",", ":")).encode() + b"\n"
-    return web.Response(status=code, body=body, content_type="application/json", headers={"Cache-Control": "no-cache, private"})
-
-
-def _warning(response: web.Response, warnings: list[str]) -> web.Response:
-    for warning in warnings:
-        response.headers.add("Warning", f"299 - {_quoted(warning)}")
-    return response
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        answers.warn(response, OLD_ENDPOINTS)

@@ -218,7 +218,7 @@ def special_address_errors(path: str, text: str) -> list[FieldError]:
 
 def _without_zeros(text: str) -> str:
     """An IPv4 address' text as older programs read it: 010 is ten."""
-    return ".".join(str(int(one)) for one in text.split(".")) if re.fullmatch(r"\d+(\.\d+){3}", text) else text
+    return ".".join(str(int(one)) for one in text.split(".")) if re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20}){3}", text) else text
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -275,7 +275,7 @@ def _range_errors(path: str, text: str, existing: list[str]) -> list[FieldError]
     address, slash, length = text.partition("/")
     plain = _without_zeros(address)
     parsed = _parsed(plain)
-    if not slash or parsed is None or not length.isdigit() or int(length) > parsed.max_prefixlen:
+    if not slash or parsed is None or not re.fullmatch("[0-9]{1,9}", length) or int(length) > parsed.max_prefixlen:
         return [invalid(path, text, BAD_RANGE)]
     found = []
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:

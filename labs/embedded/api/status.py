@@ -3,9 +3,10 @@
 Decides nothing: whoever raises a `Refused` has found out why.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from labs.embedded.api.gotext import compact, quote
 
 # FieldError.type, with what a message calls it (field.ErrorType.String).
 WORDS = {
@@ -81,7 +82,7 @@ def too_many(field: str, actual: int, most: int) -> FieldError:
 
 def go_value(value: Any) -> str:
     """A value as Go's API errors print it: texts quoted, numbers plain, the rest as compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if value is not None else "null"
+    return quote(value) if isinstance(value, str) else compact(value)
 
 
 class Refused(Exception):
@@ -104,6 +105,11 @@ class Refused(Exception):
         return {**made, "code": self.code}
 
 
+def success(details: dict[str, Any]) -> dict[str, Any]:
+    """The Status of what was done, where there is no object to give."""
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
 def _resource(resource: str, group: str) -> str:
     return f"{resource}.{group}" if group else resource
 
@@ -114,7 +120,7 @@ def _details(kind: str, name: str, group: str) -> dict[str, Any]:
 
 def not_found(resource: str, name: str, group: str = "") -> Refused:
     """404 for an object."""
-    said = f'{_resource(resource, group)} "{name}" not found'
+    said = f"{_resource(resource, group)} {quote(name)} not found"
     return Refused(404, "NotFound", said, _details(resource, name, group))
 
 
@@ -131,7 +137,7 @@ def not_allowed() -> Refused:
 
 def already_exists(resource: str, name: str, group: str = "") -> Refused:
     """409 for a name that is taken."""
-    said = f'{_resource(resource, group)} "{name}" already exists'
+    said = f"{_resource(resource, group)} {quote(name)} already exists"
     return Refused(409, "AlreadyExists", said, _details(resource, name, group))
 
 
@@ -140,13 +146,13 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 def conflict(resource: str, name: str, group: str = "", why: str = MODIFIED) -> Refused:
     """409 for an object that is no longer what the client read."""
-    said = f'Operation cannot be fulfilled on {_resource(resource, group)} "{name}": {why}'
+    said = f"Operation cannot be fulfilled on {_resource(resource, group)} {quote(name)}: {why}"
     return Refused(409, "Conflict", said, _details(resource, name, group))
 
 
 def denied(resource: str, name: str, why: str, group: str = "") -> Refused:
     """403."""
-    named = f' "{name}"' if name else ""
+    named = f" {quote(name)}" if name else ""
     said = f"{_resource(resource, group)}{named} is forbidden: {why}"
     return Refused(403, "Forbidden", said, _details(resource, name, group))
 
@@ -159,6 +165,12 @@ def unauthorized() -> Refused:
 def bad_request(why: str) -> Refused:
     """400."""
     return Refused(400, "BadRequest", why)
+
+
+def generic(code: int, why: str) -> Refused:
+    """Another refusal by HTTP's status alone."""
+    reasons = {400: "BadRequest", 405: "MethodNotAllowed", 406: "NotAcceptable", 413: "RequestEntityTooLarge"}
+    return Refused(code, reasons.get(code, ""), why)
 
 
 def unsupported_media(accepted: str) -> Refused:
@@ -183,4 +195,4 @@ def invalid_object(kind: str, name: str, errors: list[FieldError], group: str = 
     said = list(dict.fromkeys(str(one) for one in errors))  # as Go's aggregate: each text once
     text = said[0] if len(said) == 1 else "[" + ", ".join(said) + "]"
     details = {**_details(kind, name, group), "causes": causes}
-    return Refused(422, "Invalid", f'{_resource(kind, group)} "{name}" is invalid: {text}', details)
+    return Refused(422, "Invalid", f"{_resource(kind, group)} {quote(name)} is invalid: {text}", details)

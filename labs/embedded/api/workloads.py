@@ -1,14 +1,20 @@
 """Deployments and ReplicaSets: defaults and validation (pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation)."""
 
+import re
 from typing import Any
 
-from labs.embedded.api import meta, pod_fields, pod_rules, pod_warnings
+from labs.embedded.api import meta, pod_fields, pod_rules, pod_warnings, selectors
+from labs.embedded.api.container_rules import NOT_NEGATIVE
 from labs.embedded.api.pods import Pods, default_spec
-from labs.embedded.api.selectors import of
 from labs.embedded.api.status import FieldError, forbidden, invalid, not_supported, required
 from labs.embedded.api.strategies import Strategy
 
 Object = dict[str, Any]
+PERCENT = re.compile("[0-9]+%")
+BAD_PERCENT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation"
+    " is '[0-9]+%')"
+)
 
 
 class ReplicaSets(Strategy):
@@ -30,16 +36,13 @@ class ReplicaSets(Strategy):
 
     def validate(self, new: Object, old: Object | None) -> list[FieldError]:
         spec, found = new["spec"], []
-        if spec["replicas"] < 0:
-            found.append(invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0"))
-        selector = spec.get("selector")
-        if selector is None:
-            found.append(required("spec.selector"))
-        elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
-            found.append(invalid("spec.selector", selector, f"empty selector is invalid for {new['kind'].lower()}"))
-        else:
-            found += meta.labels(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
-        found += self._template(spec, selector)
+        for name in ("replicas", "minReadySeconds"):
+            if spec.get(name, 0) < 0:
+                found.append(invalid(f"spec.{name}", spec[name], NOT_NEGATIVE))
+        selector, wrong = spec.get("selector"), _selector_errors(spec.get("selector"))
+        found += wrong
+        if not wrong or not selector:
+            found += self._template(spec, selector)
         if old is not None and selector != old["spec"].get("selector"):
             found.append(invalid("spec.selector", selector, meta.IMMUTABLE))
         return found
@@ -48,9 +51,10 @@ class ReplicaSets(Strategy):
         template, path = spec["template"], "spec.template"
         labels = template["metadata"].get("labels") or {}
         found = []
-        if selector != {} and not of(selector)(template):
+        if selector != {} and not selectors.of(selector)(template):
             found.append(invalid(path + ".metadata.labels", labels or None, "`selector` does not match template `labels`"))
         found += meta.labels(labels, path + ".metadata.labels")
+        found += meta.annotations(template["metadata"].get("annotations") or {}, path + ".metadata.annotations")
         found += pod_rules.errors(template["spec"], path + ".spec")
         if template["spec"]["restartPolicy"] != "Always":
             found.append(not_supported(path + ".spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
@@ -79,11 +83,57 @@ class Deployments(ReplicaSets):
         new["status"] = (old or {}).get("status") or {}
 
     def validate(self, new: Object, old: Object | None) -> list[FieldError]:
-        found = super().validate(new, old)
-        strategy = new["spec"]["strategy"]
-        if strategy["type"] not in ("Recreate", "RollingUpdate"):
-            shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}  # as Go prints it
-            found.append(not_supported("spec.strategy", shown, ["Recreate", "RollingUpdate"]))
-        elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate"):
-            found.append(forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"))
+        spec, found = new["spec"], super().validate(new, old)
+        found += _strategy_errors(spec["strategy"], "spec.strategy")
+        for name in ("revisionHistoryLimit", "progressDeadlineSeconds"):
+            if spec[name] < 0:
+                found.append(invalid(f"spec.{name}", spec[name], NOT_NEGATIVE))
+        if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
+            why = "must be greater than minReadySeconds"
+            found.append(invalid("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], why))
         return found
+
+
+def _selector_errors(selector: Object | None) -> list[FieldError]:
+    """What is wrong with a selector; one that is empty, or is not there, is told and is none the less one."""
+    path = "spec.selector"
+    if selector is None:
+        return [required(path)]
+    if not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        return [invalid(path, selector, "empty selector is invalid for deployment")]  # of ReplicaSets, too
+    found = meta.labels(selector.get("matchLabels") or {}, path + ".matchLabels") + selectors.errors(selector, path)
+    if found:
+        items = [{"key": "", "operator": "", **one} for one in selector.get("matchExpressions") or []]
+        shown = {**selector, "matchExpressions": items} if items else selector
+        found.append(invalid(path, shown, "invalid label selector"))
+    return found
+
+
+def _strategy_errors(strategy: Object, path: str) -> list[FieldError]:
+    kind, rolling = strategy["type"], strategy.get("rollingUpdate") or {}
+    if kind == "Recreate":
+        why = "may not be specified when strategy `type` is 'Recreate'"
+        return [forbidden(path + ".rollingUpdate", why)] if "rollingUpdate" in strategy else []
+    if kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": strategy.get("rollingUpdate")}  # as Go prints it
+        return [not_supported(path, shown, ["Recreate", "RollingUpdate"])]
+    found: list[FieldError] = []
+    path += ".rollingUpdate"
+    for name in ("maxUnavailable", "maxSurge"):
+        given = rolling[name]
+        if isinstance(given, int) and given < 0:
+            found.append(invalid(f"{path}.{name}", given, NOT_NEGATIVE))
+        elif isinstance(given, str) and not PERCENT.fullmatch(given):
+            found.append(invalid(f"{path}.{name}", given, BAD_PERCENT))
+    if not _amount(rolling["maxUnavailable"]) and not _amount(rolling["maxSurge"]):
+        found.append(invalid(path + ".maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0"))
+    if isinstance(rolling["maxUnavailable"], str) and _amount(rolling["maxUnavailable"]) > 100:
+        found.append(invalid(path + ".maxUnavailable", rolling["maxUnavailable"], "must not be greater than 100%"))
+    return found
+
+
+def _amount(given: int | str) -> int:
+    """The number of a number or a percentage; 0 of any other text."""
+    if isinstance(given, int):
+        return given
+    return min(int(given[:-1]), 2**31) if PERCENT.fullmatch(given) and len(given) < 20 else 0
