@@ -8,6 +8,7 @@ Only data; embedded_api_asking.py sends them.
 import json
 from typing import Any
 
+from tests import embedded_api_malformed as malformed
 from tests.differential import pods_sent
 
 NAMESPACE = "recorded"
@@ -17,7 +18,7 @@ SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 DRY = "?dryRun=All"
 MERGE, STRATEGIC, PATCH = (f"application/{one}+json" for one in ("merge-patch", "strategic-merge-patch", "json-patch"))
-Step = list[Any]  # method, path, body (a text goes as it is), content type where it is not JSON
+Step = list[Any]  # method, path, body (a text goes as it is), content type where it is not JSON, headers
 
 SERVICE_SPECS = """
 {"ports":[{"port":80},{"port":80}]}
@@ -122,7 +123,7 @@ def stories() -> dict[str, list[Step]]:
     for name, (first, changes) in CHANGES.items():
         steps = [["POST", SERVICES, service("a", first)], *([*one[:1], SERVICES + "/a" + one[1], *one[2:]] for one in changes)]
         made[f"Service: {name}"] = [*steps, ["DELETE", SERVICES + "/a", None]]
-    return {**made, **OTHERS}
+    return {**made, **OTHERS, **malformed.stories(PLACE)}
 
 
 def service(name: str, spec: dict[str, Any], **metadata: Any) -> dict[str, Any]:

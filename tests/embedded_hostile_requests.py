@@ -167,7 +167,8 @@ def patched(rng: Random) -> Hostile:
         body: Any = [_operation(rng, obj) for _ in range(rng.choice((1, 1, 2, 5)))] if rng.random() < 0.95 else value(rng)
     else:
         body = rng.choice((obj, _some(rng, obj), _some(rng, obj), _directed(rng, obj), _directed(rng, obj), value(rng)))
-    place = f"{path}/{name}{rng.choice(('', '', '', '', '/status', '/scale'))}" + parameters(rng, 1, "dryRun", "fieldValidation")
+    part = rng.choice(("", "", "", "", "/status", "/scale"))
+    place = f"{path}/{name}{part}" + parameters(rng, 1, "dryRun", "fieldValidation")
     return Hostile("patch", http("PATCH", place, _bytes(rng, text(body).encode()), {"Content-Type": media.encode()}), "PATCH")
 
 

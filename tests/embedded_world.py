@@ -18,6 +18,7 @@ from aiohttp import web
 
 from labs.embedded.api import Api
 from labs.embedded.api.server import HTTP
+from labs.embedded.https import Https
 from labs.embedded.plan import AddressPlan
 from labs.embedded.runtime import NoContainer
 from labs.embedded.store import Store
@@ -154,24 +155,37 @@ def world(*namespaces: str, secure: trustme.CA | None = None) -> Iterator[World]
         store.create("serviceaccounts", account)
     loop = asyncio.new_event_loop()
     runtime = HostRuntime(store)
+    api = Api(store, AddressPlan("t"), runtime, TOKEN)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
 
     async def start() -> web.AppRunner:
-        runner = web.AppRunner(Api(store, AddressPlan("t"), runtime, TOKEN).app, access_log=None, shutdown_timeout=1, **HTTP)
-        await runner.setup()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if secure else None
-        if secure and context:
-            secure.issue_cert("127.0.0.1").configure_cert(context)
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-        return runner
+        if secure is None:
+            runner = web.AppRunner(api.app, access_log=None, **HTTP)
+            await runner.setup()
+            await web.SockSite(runner, listening).start()
+            return runner
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secure.issue_cert("127.0.0.1").configure_cert(context)
+        served = Https(api.app, context, TOKEN, {"/labs/settled": lambda: asyncio.sleep(0)})
+        await served.start()
+        served.listen(listening)
+        return served._runner
+
+    async def stop(runner: web.AppRunner) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), 2)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        listening.close()
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
-        host, port = runner.addresses[0]
+        host, port = listening.getsockname()
         yield World(f"http{'s' if secure else ''}://{host}:{port}", store, runtime, loop, secure)
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(stop(runner), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

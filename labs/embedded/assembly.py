@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from labs.embedded import bootstrap, controllers, limits, listeners, server_log
+from labs.embedded import bootstrap, controllers, https, limits, listeners, server_log
 from labs.embedded.api import Api
 from labs.embedded.api.pods import Pods
 from labs.embedded.certificates import Making
@@ -70,8 +70,8 @@ async def _run(settings: Settings, plan: AddressPlan, zygote: socket.socket, mak
     holding = asyncio.create_task(holders.start())
     running = await asyncio.gather(*[proxy.start() for proxy in proxies])
     health = Health(store, spawner, network, nodes, proxies, holders, given)
-    extras = [listeners.Extra(SETTLED, token, _settled(proxies)), listeners.Extra(CHECK, token, health.check)]
-    served = listeners.Https(api.app, certificates.context, extras)
+    extras = {SETTLED: _settled(proxies), CHECK: health.check}
+    served = https.Https(api.app, certificates.context, token, extras)
     await served.start()
     _listen(served, settings, network)
     mapped = [
@@ -94,7 +94,7 @@ async def _run(settings: Settings, plan: AddressPlan, zygote: socket.socket, mak
     os._exit(0)
 
 
-def _listen(served: listeners.Https, settings: Settings, network: Network) -> None:
+def _listen(served: https.Https, settings: Settings, network: Network) -> None:
     """The API on this laptop and on the control plane; a kubelet's port on each node."""
     served.listen(socket.socket(fileno=settings.api))
     control_plane = network.nodes[network.plan.nodes[0].name]

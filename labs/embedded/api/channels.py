@@ -12,7 +12,7 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
-from labs.embedded.api import spdy, spdy_session
+from labs.embedded.api import spdy, spdy_session, websockets
 from labs.embedded.api.spdy import Frame
 from labs.embedded.api.spdy_session import Session, Upgraded
 
@@ -20,6 +20,7 @@ STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 IN_WEBSOCKET = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 IN_SPDY = ("v4.channel.k8s.io",)
 NAMES = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": ERROR, "resize": RESIZE}  # SPDY streams by `streamType`
+MESSAGE_LIMIT = 4 << 20  # bytes of a WebSocket's message
 OPENING = 30.0  # seconds for a client to open its streams
 
 
@@ -47,8 +48,7 @@ def wanted(stdin: bool, stdout: bool, stderr: bool, tty: bool) -> set[int]:
 async def opened(request: web.Request, asked: Collection[int]) -> Channels:
     """Upgrades the request as it asks. Raises Refused; ConnectionError where the client does not go on."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
-        socket = web.WebSocketResponse(protocols=IN_WEBSOCKET)
-        await socket.prepare(request)
+        socket = await websockets.accepted(request, IN_WEBSOCKET, MESSAGE_LIMIT)
         await socket.send_bytes(bytes([STDOUT if STDOUT in asked else STDERR]))  # tells the client that the connection stands
         return InWebSocket(socket, asked)
     wire = await spdy_session.upgraded(request, IN_SPDY)

@@ -31,11 +31,25 @@ KEPT_EMPTY = {
     "terminationGracePeriodSeconds", "timeoutSeconds", "tolerationSeconds", "trafficDistribution",
 }  # fmt: skip
 KEPT_IN = {("V1Container", "name"), ("DiscoveryV1EndpointPort", "name"), ("V1EnvVar", "name"), ("V1Endpoint", "addresses")}
+_CONDITION: Object = {"type": "", "status": ""}
+# Fields that Go writes also where the client gave none, so that they are always there (no `omitempty`), with their empty value.
+NEVER_OMITTED: dict[str, Object] = {
+    **dict.fromkeys(("V1PodCondition", "V1NodeCondition", "V1NamespaceCondition"), _CONDITION),
+    **dict.fromkeys(("V1DeploymentCondition", "V1ReplicaSetCondition", "V1Condition"), _CONDITION),
+    "V1ContainerStatus": {"name": "", "ready": False, "restartCount": 0, "image": "", "imageID": ""},
+    "V1NodeAddress": {"type": "", "address": ""},
+    "V1Taint": {"key": "", "effect": ""},
+    "V1EndpointAddress": {"ip": ""},
+    "CoreV1EndpointPort": {"port": 0},
+    "V1LabelSelectorRequirement": {"key": "", "operator": ""},
+    "V1PodReadinessGate": {"conditionType": ""},
+}
 INT64 = {
-    "activeDeadlineSeconds", "deletionGracePeriodSeconds", "expirationSeconds", "fsGroup", "generation",
+    "activeDeadlineSeconds", "deletionGracePeriodSeconds", "expirationSeconds", "fsGroup", "generation", "gracePeriodSeconds",
     "observedGeneration", "runAsGroup", "runAsUser", "terminationGracePeriodSeconds", "tolerationSeconds",
 }  # fmt: skip
 QUANTITIES = {"allocatable", "capacity", "limits", "requests"}  # maps of them
+MOST_UNKNOWN = 100  # fields that are told (sigs.k8s.io/json)
 INT_OR_STRING = {"targetPort", "port", "maxSurge", "maxUnavailable"}
 _GO_TYPES = {"str": "string", "bool": "bool", "int": "int32", "object": "int32"}
 _NAMED = {  # texts that have a type of their own in Go, by field and model
@@ -47,6 +61,7 @@ _NAMED = {  # texts that have a type of their own in Go, by field and model
     "scheme": {"V1HTTPGetAction": "v1.URIScheme"}, "medium": {"V1EmptyDirVolumeSource": "v1.StorageMedium"},
     "type": {"V1ServiceSpec": "v1.ServiceType"},
     "sessionAffinity": {"V1ServiceSpec": "v1.ServiceAffinity"},
+    "propagationPolicy": {"V1DeleteOptions": "v1.DeletionPropagation"},
 }  # fmt: skip
 NAMED_TEXTS = {type for types in _NAMED.values() for type in types.values()}
 _EMBEDDED = re.compile(r"(Probe)\.(exec|httpGet|tcpSocket|grpc)\b")  # Go's decoder names the struct that holds them, too
@@ -64,7 +79,7 @@ class NotReadable(Refused):
 def typed(read: Object, kind: Kind) -> tuple[Object, list[str]]:
     """The object that JSON is, and its unknown and double fields in words. Raises NotReadable (400)."""
     if wrong := envelope_error(read):
-        raise NotReadable("", wrong)
+        raise _no_envelope(read, wrong)
     given, version = read.get("kind") or kind.kind, read.get("apiVersion") or kind.api_version
     start = f'{given} in version "{version.split("/")[-1]}" cannot be handled as a {kind.kind}: '
     if (given, version) != (kind.kind, kind.api_version):
@@ -73,12 +88,19 @@ def typed(read: Object, kind: Kind) -> tuple[Object, list[str]]:
     made = reader.object(read, kind.model_name, "", kind.kind)
     if reader.wrong:
         raise reader.wrong
-    return {"kind": kind.kind, "apiVersion": kind.api_version, **made}, list(dict.fromkeys(reader.unknown + reader.double))
+    return {"kind": kind.kind, "apiVersion": kind.api_version, **made}, list(dict.fromkeys(reader.unknown + reader.double))[
+        :MOST_UNKNOWN
+    ]
+
+
+def _no_envelope(read: Any, why: str) -> NotReadable:
+    for name in ("kind", "apiVersion") if isinstance(read, dict) else ():
+        if read.get(name) is not None and not isinstance(read[name], str):
+            return NotReadable("", why, json_type(read[name]), _digits(read[name]), "string")
+    return NotReadable("", why)
 
 
 def _other_kind(given: str, version: str, kind: Kind) -> str:
-    if version.count("/") > 1:
-        return f"unexpected GroupVersion string: {version}"
     model = version.split("/")[-1].capitalize() + given
     if models.is_model(model) and version.split("/")[0] in ("v1", "apps", "discovery.k8s.io", "events.k8s.io"):
         internal = kind.group.split(".")[0] or "core"
@@ -88,7 +110,7 @@ def _other_kind(given: str, version: str, kind: Kind) -> str:
 
 def not_registered(kind: str, version: str) -> str:
     """The words for a kind that is not served."""
-    return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+    return f'no kind {quote(kind)} is registered for version {quote(version)} in scheme "pkg/runtime/scheme.go:111"'
 
 
 def strict(unknown: list[str], level: str, kind: Kind) -> list[str]:
@@ -125,7 +147,7 @@ class _Reader:
                 read = self.value(value, known[name], _join(path, name), struct, model)
                 if read or name in KEPT_EMPTY or (model, name) in KEPT_IN or models.is_model(known[name].type):
                     made[name] = read
-        return made
+        return {**NEVER_OMITTED.get(model, {}), **made}
 
     def value(self, value: Any, field: models.Field, path: str, struct: str, model: str) -> Any:
         if models.is_model(field.type):
@@ -137,11 +159,12 @@ class _Reader:
         if field.is_map:
             right = self._is(value, dict, path, struct, f"map[string]{_go_type(field.item)}")
             items = value.items() if right else ()
-            nothing = "0" if field.name in QUANTITIES else None  # a quantity's null is none, in Go's sense
+            # What null is in Go: no quantity, an empty text.
+            nothing = "0" if field.name in QUANTITIES else "" if field.item == "str" else None
             return {
                 key: self.map_value(nothing if one is None else one, field, path, struct)
                 for key, one in items
-                if one is not None or nothing
+                if one is not None or nothing is not None
             }
         if field.type in ("int", "float"):
             return self._number(value, field, path, struct)
@@ -215,7 +238,9 @@ class _Reader:
     def _is(self, value: Any, type: type, path: str, struct: str, go: str) -> bool:
         right = isinstance(value, type)
         if not right:
-            self._note(self._unlike(json_type(value), path, struct, go))
+            wrong = self._unlike(json_type(value), path, struct, go)
+            wrong.number = _digits(value)
+            self._note(wrong)
         return right
 
     def _note(self, wrong: NotReadable) -> None:
@@ -229,6 +254,11 @@ class _Reader:
         why = f"json: cannot unmarshal {what} into Go struct field {struct}.{named} of type {go}"
         found, _, number = what.partition(" ")
         return NotReadable(self.start, why, found, number, go)
+
+
+def _digits(value: Any) -> str:
+    """A number as JSON has it; "" of what is none."""
+    return json.dumps(value) if json_type(value) == "number" else ""
 
 
 def _join(path: str, name: str) -> str:

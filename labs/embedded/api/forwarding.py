@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from labs.embedded.api import spdy, spdy_session, status
+from labs.embedded.api import spdy, spdy_session, status, websockets
 from labs.embedded.api.gotext import parse_uint, quote
 from labs.embedded.api.spdy import Frame
 from labs.embedded.api.spdy_session import Session
@@ -19,6 +19,7 @@ from labs.embedded.runtime import Runtime
 
 Object = dict[str, Any]
 IN_SPDY, SPDY, CHANNELS = "portforward.k8s.io", "SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io"
+MESSAGE_LIMIT = 1 << 25  # bytes of a WebSocket's message
 PIECE = 32 * 1024  # bytes read at once
 WAITING = 256  # pieces of a connection that may wait for a slow Pod
 
@@ -33,8 +34,7 @@ async def answer(request: web.Request, pod: Object, runtime: Runtime) -> web.Str
     offered = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     if SPDY not in offered and not ports:
         raise status.bad_request('query parameter "ports" is required')
-    socket = web.WebSocketResponse(protocols=(SPDY, CHANNELS), max_msg_size=1 << 25)
-    await socket.prepare(request)
+    socket = await websockets.accepted(request, (SPDY, CHANNELS), MESSAGE_LIMIT)
     if SPDY in offered:
         await _talked(_Streams(Session(spdy_session.InWebSocket(socket)), pod, runtime), socket)
     else:
@@ -61,7 +61,7 @@ def _port(text: str) -> int:
         why = f"strconv.ParseUint: parsing {quote(text)}: value out of range"
     except ValueError as error:
         why = str(error)
-    raise status.bad_request(f"unable to parse {quote(text)} as a port: {why}")
+    raise status.bad_request(f"cannot convert to []int32: {why}")
 
 
 def _refused(pod: Object, port: int, error: OSError) -> str:

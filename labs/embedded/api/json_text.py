@@ -20,6 +20,7 @@ _ENVELOPE = (
 # An escape of any kind; group 1: half of a surrogate pair without its other half.
 _HIGH, _LOW, _HALF = (rf"\\u[dD]{letters}[0-9a-fA-F]{{2}}" for letters in ("[89abAB]", "[c-fC-F]", "[89a-fA-F]"))
 _ESCAPE = re.compile(rf"{_HIGH}{_LOW}|({_HALF})|\\.", re.DOTALL)
+_HEX = re.compile("[0-9a-fA-F]{0,4}")
 _DECODING = "labs-go"  # a byte that is no UTF-8 becomes one U+FFFD, where Python's own handler takes some together
 
 codecs.register_error(_DECODING, lambda error: ("\ufffd" * (error.end - error.start), error.end))  # type: ignore[attr-defined]
@@ -78,7 +79,8 @@ def envelope_error(value: Any) -> str:
         given = (value or {}).get(name)
         if given is not None and not isinstance(given, str):
             return f"{start} {json_type(given)} into Go struct field .{name} of type string"
-    return ""
+    version = (value or {}).get("apiVersion") or ""
+    return f"unexpected GroupVersion string: {version}" if version.count("/") > 1 else ""
 
 
 def is_too_deep(value: Any) -> bool:
@@ -141,10 +143,14 @@ def _syntax(given: str, error: json.JSONDecodeError) -> str:
         where = "looking for beginning of object key string"
     if "control character" in error.msg:
         where = "in string literal"
-    if "escape" in error.msg:
-        where = "in string escape code"
+    if error.msg == "Invalid \\escape":
+        at, where = at + 1, "in string escape code"
+    if "uXXXX" in error.msg:
+        at, where = at + 1 + len(_HEX.match(given, at + 1)[0]), "in \\u hexadecimal character escape"  # type: ignore[index]
     if "Extra data" in error.msg:
         where = "after top-level value"
+    if at >= len(given):
+        return "unexpected end of JSON input"
     return f"invalid character {quote_letter(chr(given[at].encode()[0]))} {where}"
 
 

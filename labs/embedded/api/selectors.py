@@ -6,7 +6,7 @@ from typing import Any
 
 from labs.embedded.api.gotext import parse_int, quote
 from labs.embedded.api.meta import label_value_errors, qualified_name_errors
-from labs.embedded.api.status import FieldError, Refused, bad_request, forbidden, invalid, required
+from labs.embedded.api.status import FieldError, Refused, all_errors, bad_request, forbidden, invalid, required
 
 Object = dict[str, Any]
 Test = Callable[[Object], bool]
@@ -83,14 +83,14 @@ def errors(selector: Object, path: str) -> list[FieldError]:
     """What is wrong with a LabelSelector object (apimachinery's ValidateLabelSelector), but for its matchLabels."""
     found: list[FieldError] = []
     for index, one in enumerate(selector.get("matchExpressions") or []):
-        here, operator, values = f"{path}.matchExpressions[{index}]", one.get("operator", ""), one.get("values") or []
+        here, operator, values = f"{path}.matchExpressions[{index}]", one["operator"], one.get("values") or []
         if operator in ("In", "NotIn") and not values:
             found.append(required(here + ".values", "must be specified when `operator` is 'In' or 'NotIn'"))
         elif operator in ("Exists", "DoesNotExist") and values:
             found.append(forbidden(here + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
         elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
             found.append(invalid(here + ".operator", operator, "not a valid selector operator"))
-        key = one.get("key", "")
+        key = one["key"]
         found += [invalid(here + ".key", key, why) for why in qualified_name_errors(key)]
         for at, value in enumerate(values):
             found += [invalid(f"{here}.values[{at}]", value, why) for why in label_value_errors(value)]
@@ -141,27 +141,24 @@ class _Labels:
         if absent:
             self.next()
         key = self.word("identifier")
-        _check_key(key)
         if absent or self.peek() in ("", ","):
+            _check(key, [])
             return lambda has: (key in has) != absent
         operator = self.next()
         if operator in ("=", "==", "!="):
             value = self.word("identifier") if self.peek() not in ("", ",") else ""
-            _check_value(key, value)
+            _check(key, [value])
             return (lambda has: has.get(key) == value) if operator != "!=" else (lambda has: has.get(key) != value)
         if operator in ("in", "notin"):
             values = self.values()
-            for value in values:
-                _check_value(key, value)
+            _check(key, sorted(set(values)))
             return lambda has: _matches(has, key, {"in": "In", "notin": "NotIn"}[operator], values)
         if operator in (">", "<"):
             number = self.word("identifier") if self.peek() not in ("", ",") else ""
-            try:
-                wanted = parse_int(number)
-            except ValueError:
-                why = "for 'Gt', 'Lt' operators, the value must be an integer"
-                raise _unparsed(str(invalid("values[0]", number, why))) from None
-            return lambda has: _compares(has.get(key), operator, wanted)
+            wanted = _whole(number)
+            why = "for 'Gt', 'Lt' operators, the value must be an integer"
+            _check(key, [number], [invalid("values[0]", number, why)] if wanted is None else [])
+            return lambda has: _compares(has.get(key), operator, wanted or 0)
         raise _unparsed(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
 
     def values(self) -> list[str]:
@@ -195,22 +192,29 @@ class _Labels:
         return token
 
 
-def _compares(value: str | None, operator: str, number: int) -> bool:
+def _whole(text: str | None) -> int | None:
     try:
-        given = parse_int(value or "")
+        return parse_int(text or "")
     except ValueError:
+        return None
+
+
+def _compares(value: str | None, operator: str, number: int) -> bool:
+    given = _whole(value)
+    if given is None:
         return False
     return given > number if operator == ">" else given < number
 
 
-def _check_key(key: str) -> None:
-    if errors := qualified_name_errors(key):
-        raise _unparsed(str(invalid("<nil>", key, "; ".join(errors))))
-
-
-def _check_value(key: str, value: str) -> None:
-    if errors := label_value_errors(value):
-        raise _unparsed(str(invalid(f"values[0][{key}]", value, "; ".join(errors))))
+def _check(key: str, values: list[str], wrong: list[FieldError] | None = None) -> None:
+    """Raises Refused (400) for a key that is none, and for values that no label can have. wrong: errors known already."""
+    errors = [invalid("<nil>", key, "; ".join(whys))] if (whys := qualified_name_errors(key)) else []
+    errors += wrong or []
+    for at, value in enumerate(values):
+        if whys := label_value_errors(value):
+            errors.append(invalid(f"values[{at}][{key}]", value, "; ".join(whys)))
+    if errors:
+        raise _unparsed(all_errors(errors))
 
 
 def _unparsed(why: str) -> Refused:

@@ -43,8 +43,8 @@ RETURNED = ("pods", "services", "serviceaccounts")  # answered with the object w
 OLD_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 BODY_PATIENCE = 60.0  # seconds for a client to send its body
 # Of the HTTP server that runs the application: a body is what was sent, whatever Content-Encoding says, as on a real server;
-# the time is for a connection on which nothing is asked, in seconds (its IdleTimeout).
-HTTP = {"auto_decompress": False, "keepalive_timeout": 90.0}
+# the times are for a connection on which nothing is asked (its IdleTimeout), and for requests when it ends, in seconds.
+HTTP: dict[str, Any] = {"auto_decompress": False, "keepalive_timeout": 90.0, "shutdown_timeout": 1.0}
 
 
 class Api:

@@ -55,6 +55,12 @@ def required(field: str, detail: str = "") -> FieldError:
     return FieldError("FieldValueRequired", field, None, detail)
 
 
+def all_errors(errors: list[FieldError]) -> str:
+    """The words of some errors together, each text once, as Go's aggregate has them."""
+    texts = list(dict.fromkeys(str(one) for one in errors))
+    return texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+
+
 def duplicate(field: str, value: Any) -> FieldError:
     """A value that is there twice."""
     return FieldError("FieldValueDuplicate", field, value)
@@ -192,7 +198,6 @@ def expired(asked: str, oldest: int) -> Refused:
 def invalid_object(kind: str, name: str, errors: list[FieldError], group: str = "") -> Refused:
     """422, with each field that is wrong."""
     causes = [{"reason": one.type, "message": one.body, "field": one.field} for one in errors]
-    said = list(dict.fromkeys(str(one) for one in errors))  # as Go's aggregate: each text once
-    text = said[0] if len(said) == 1 else "[" + ", ".join(said) + "]"
+    text = all_errors(errors)
     details = {**_details(kind, name, group), "causes": causes}
     return Refused(422, "Invalid", f"{_resource(kind, group)} {quote(name)} is invalid: {text}", details)

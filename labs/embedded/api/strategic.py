@@ -116,7 +116,7 @@ def _ordered_list(old: Object, patch: Object, directive: str, model: str) -> Non
     if not items:
         old[name] = items
         return
-    _element_type([*before, *(given or [])])
+    _element_type(before, given or [])
     old[name] = _arranged(items, order, before, key)
 
 
@@ -140,7 +140,7 @@ def _value(old: Any, value: Any, name: str, model: str, deletes: bool) -> Any:
         return value
     key, item = _schema(model, name, True)
     if deletes and not key:
-        _element_type([*old, *value])
+        _element_type(old, value)
         return [has for has in old if has not in value]
     return _list(old, value, name, model, key, item)
 
@@ -151,7 +151,7 @@ def _list(old: list[Any], patch: list[Any], name: str, model: str, key: str, ite
         return patch
     if not old and not patch:
         return old
-    if _element_type([*old, *patch]) != "map[string]interface {}":
+    if _element_type(old, patch) != "map[string]interface {}":
         every = [*old, *patch]
         return _arranged([one for at, one in enumerate(every) if one not in every[:at]], patch, old, "")
     if not key:
@@ -231,12 +231,16 @@ def _same(left: Any, right: Any) -> bool:
     return _type(left) == _type(right) and bool(left == right)
 
 
-def _element_type(items: list[Any]) -> str:
-    types = list(dict.fromkeys(_type(item) for item in items))
+def _element_type(old: list[Any], patch: list[Any]) -> str:
+    types = list(dict.fromkeys(_type(item) for item in (*old, *patch)))
     if types[:1] == ["[]interface {}"]:
         raise status.Refused(422, "Invalid", _LISTS_OF_LISTS, {})
     if len(types) != 1:
-        _failed(f"list element types are not identical: {plain(items)}" if types else "no elements in any of the given slices")
+        _failed(
+            f"list element types are not identical: {plain([old, patch])}"
+            if types
+            else "no elements in any of the given slices"
+        )
     if types == ["<nil>"]:
         raise status.bad_request("invalid JSON document")
     return types[0]
@@ -288,9 +292,15 @@ def _verb(value: Any) -> str:
     """A value as %s prints it, where it is no text either."""
     if isinstance(value, str):
         return value
-    if isinstance(value, list | dict):
-        return plain(value)
+    if isinstance(value, list):
+        return "[" + " ".join(map(_inner_verb, value)) + "]"
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{name}:{_inner_verb(part)}" for name, part in sorted(value.items())) + "]"
     return "%!s(<nil>)" if value is None else f"%!s({_type(value)}={plain(value)})"
+
+
+def _inner_verb(value: Any) -> str:
+    return "<nil>" if value is None else _verb(value)
 
 
 def _failed(why: str) -> NoReturn:

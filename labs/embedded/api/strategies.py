@@ -11,6 +11,7 @@ from labs.embedded.api.service_rules import PROTOCOLS, address_errors, number_er
 from labs.embedded.api.status import FieldError, duplicate, forbidden, invalid, not_supported, required
 
 Object = dict[str, Any]
+EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]  # of taints
 
 
 class Strategy:
@@ -250,13 +251,30 @@ class Endpoints(Strategy):
 
 
 class Nodes(Strategy):
-    """Nodes: as the node agent writes them; their Pod range stays."""
+    """Nodes: as the node agent writes them; their Pod range stays, and their taints are whole."""
 
     def validate(self, new: Object, old: Object | None) -> list[FieldError]:
+        return self._range(new, old) + _taint_errors((new.get("spec") or {}).get("taints") or [])
+
+    def _range(self, new: Object, old: Object | None) -> list[FieldError]:
         if old is not None and new.get("spec", {}).get("podCIDR") != old.get("spec", {}).get("podCIDR"):
             detail = "node updates may only change labels, taints, or capacity (or configSource, if the DynamicKubeletConfig"
             return [forbidden("spec.podCIDRs", detail + " feature gate is enabled)")]
         return []
+
+
+def _taint_errors(taints: list[Object]) -> list[FieldError]:
+    found: list[FieldError] = []
+    for index, taint in enumerate(taints):
+        path, key, value, effect = f"metadata.taints[{index}]", *(taint.get(name, "") for name in ("key", "value", "effect"))
+        found += [invalid(path + ".key", key, why) for why in meta.qualified_name_errors(key)]
+        if errors := meta.label_value_errors(value):
+            found.append(invalid(path + ".value", value, ";".join(errors)))
+        if not effect:
+            found.append(required(path + ".effect"))
+        elif effect not in EFFECTS:
+            found.append(not_supported(path + ".effect", effect, EFFECTS))
+    return found
 
 
 def _immutable(new: Object, old: Object | None, parts: tuple[str, ...]) -> list[FieldError]:

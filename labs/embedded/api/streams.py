@@ -12,6 +12,7 @@ from aiohttp import web
 
 from labs.embedded.api import channels, forwarding, requests, spdy_session, status
 from labs.embedded.api.channels import Channels
+from labs.embedded.api.gotext import quote
 from labs.embedded.runtime import NoContainer, Process, Runtime
 
 Object = dict[str, Any]
@@ -47,12 +48,11 @@ class Streams:
         query = request.query
         if not pod["spec"].get("nodeName"):
             return web.Response(text="", content_type="text/plain")
-        for name in ("tailLines", "limitBytes", "sinceSeconds"):
+        for name, least in (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)):
             number = requests.whole(query, name)
-            if number is not None and number < (0 if name == "tailLines" else 1):
-                least = "0" if name == "tailLines" else "1"
-                errors = [status.invalid(name, number, f"must be greater than or equal to {least}")]
-                raise status.invalid_object("PodLogOptions", pod["metadata"]["name"], errors)
+            if number is not None and number < least:
+                why = "must be greater than 0" if least else "must be greater than or equal to 0"
+                raise status.invalid_object("PodLogOptions", pod["metadata"]["name"], [status.invalid(name, number, why)])
         lines = self.runtime.logs(
             pod,
             container,
@@ -178,7 +178,7 @@ async def _to_client(opened: Channels, process: Process) -> None:
 def _not_started(error: OSError, command: list[str]) -> Object:
     """A command that cannot be run, as a runtime tells it."""
     words = error.strerror or str(error)
-    why = f"exec: {json.dumps(command[0])}: {'executable file not found in $PATH' if error.errno == 2 else words.lower()}"
+    why = f"exec: {quote((command or [''])[0])}: {'executable file not found in $PATH' if error.errno == 2 else words.lower()}"
     said = f"error executing command in container: failed to exec in container: failed to start exec: {why}"
     made: Object = {"metadata": {}, "status": "Failure", "message": f"Internal error occurred: {said}"}
     return made | {"reason": "InternalError", "details": {"causes": [{"message": said}]}, "code": 500}

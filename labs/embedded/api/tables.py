@@ -95,8 +95,8 @@ def _pod(obj: Object) -> list[Any]:
     count = len(spec.get("containers", [])) + sum(
         one.get("restartPolicy") == "Always" for one in spec.get("initContainers", [])
     )
-    gates = [one.get("conditionType") for one in spec.get("readinessGates") or []]
-    true = {one.get("type") for one in state.get("conditions") or [] if one.get("status") == "True"}
+    gates = [one["conditionType"] for one in spec.get("readinessGates") or []]
+    true = {one["type"] for one in state.get("conditions") or [] if one.get("status") == "True"}
     return [
         obj["metadata"]["name"],
         f"{ready}/{count}",
@@ -113,7 +113,7 @@ def _pod(obj: Object) -> list[Any]:
 def pod_status(obj: Object) -> tuple[str, int, int, str]:
     """What `kubectl get pods` says of a Pod: its status, ready containers, restarts, and when the last of them was."""
     spec, state = obj.get("spec", {}), obj.get("status", {})
-    conditions = {one.get("type"): one for one in state.get("conditions") or []}
+    conditions = {one["type"]: one for one in state.get("conditions") or []}
     word = state.get("reason") or state.get("phase") or ""
     if conditions.get("PodScheduled", {}).get("reason") == "SchedulingGated":
         word = "SchedulingGated"
@@ -151,7 +151,7 @@ def _init_status(spec: Object, state: Object) -> tuple[str, int, int, str]:
         last = max(last, one.get("lastState", {}).get("terminated", {}).get("finishedAt") or "")
         if "terminated" in now and not now["terminated"].get("exitCode"):
             continue
-        if one.get("name") in sidecars and one.get("started"):
+        if one["name"] in sidecars and one.get("started"):
             ready += bool(one.get("ready"))
             continue
         if "terminated" in now:
@@ -203,9 +203,9 @@ def _external(obj: Object) -> str:
 def _endpoints(obj: Object) -> list[Any]:
     found: list[str] = []
     for subset in obj.get("subsets") or []:
-        addresses = [one.get("ip", "") for one in subset.get("addresses") or []]
+        addresses = [one["ip"] for one in subset.get("addresses") or []]
         ports = subset.get("ports")
-        found += [f"{ip}:{port.get('port', 0)}" for port in ports for ip in addresses] if ports else addresses
+        found += [f"{ip}:{port['port']}" for port in ports for ip in addresses] if ports else addresses
     return [obj["metadata"]["name"], _some(found), age(obj)]
 
 
@@ -241,13 +241,13 @@ def _selector(selector: Object | None) -> str:
 
 def _node(obj: Object) -> list[Any]:
     state = obj.get("status", {})
-    ready = [one for one in state.get("conditions") or [] if one.get("type") == "Ready"]
-    words = [("" if one.get("status") == "True" else "Not") + "Ready" for one in ready] or ["Unknown"]
+    ready = [one for one in state.get("conditions") or [] if one["type"] == "Ready"]
+    words = [("" if one["status"] == "True" else "Not") + "Ready" for one in ready] or ["Unknown"]
     if obj.get("spec", {}).get("unschedulable"):
         words.append("SchedulingDisabled")
     role = "node-role.kubernetes.io/"
     roles = sorted(key.removeprefix(role) for key in obj["metadata"].get("labels") or {} if key.startswith(role))
-    addresses = {one.get("type", ""): one.get("address", "") for one in reversed(state.get("addresses") or [])}
+    addresses = {one["type"]: one["address"] for one in reversed(state.get("addresses") or [])}
     info = state.get("nodeInfo", {})
     kernel = info.get("kernelVersion") or "<unknown>"
     return [
@@ -342,7 +342,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Cells]] = {
     "deployments": (("Name", "Ready", "Up-to-date", "Available", "Age", "Containers*", "Images*", "Selector*"), _deployment),
     "replicasets": (("Name", "Desired#", "Current#", "Ready#", "Age", "Containers*", "Images*", "Selector*"), _replica_set),
     "namespaces": (("Name", "Status", "Age"), lambda obj: [_name(obj), obj.get("status", {}).get("phase", ""), age(obj)]),
-    "secrets": (("Name", "Type", "Data", "Age"), lambda obj: [_name(obj), obj.get("type", ""), len(obj.get("data") or {}), age(obj)]),
+    "secrets": (("Name", "Type", "Data", "Age"), lambda obj: [_name(obj), obj["type"], len(obj.get("data") or {}), age(obj)]),
     "configmaps": (
         ("Name", "Data", "Age"),
         lambda obj: [_name(obj), len(obj.get("data") or {}) + len(obj.get("binaryData") or {}), age(obj)]),

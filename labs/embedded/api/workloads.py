@@ -103,9 +103,7 @@ def _selector_errors(selector: Object | None) -> list[FieldError]:
         return [invalid(path, selector, "empty selector is invalid for deployment")]  # of ReplicaSets, too
     found = meta.labels(selector.get("matchLabels") or {}, path + ".matchLabels") + selectors.errors(selector, path)
     if found:
-        items = [{"key": "", "operator": "", **one} for one in selector.get("matchExpressions") or []]
-        shown = {**selector, "matchExpressions": items} if items else selector
-        found.append(invalid(path, shown, "invalid label selector"))
+        found.append(invalid(path, selector, "invalid label selector"))
     return found
 
 

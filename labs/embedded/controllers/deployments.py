@@ -44,6 +44,7 @@ class DeploymentController:
         owner = self.store.get("deployments", namespace, name)
         if owner is None or is_ending(owner):
             return
+        self._claim(owner)
         sets = self._sets(owner)
         new = next((one for one in sets if rollout.same_template(one, owner)), None)
         if new is None and not owner["spec"].get("paused"):
@@ -62,7 +63,19 @@ class DeploymentController:
             for one in self.store.list("replicasets", owner["metadata"]["namespace"])
             if (controller := controller_of(one)) is not None and controller["uid"] == owner["metadata"]["uid"]
         ]
-        return sorted(found, key=lambda one: (one["metadata"]["creationTimestamp"], int(_annotation(one, REVISION) or 0)))
+        return sorted(found, key=lambda one: (one["metadata"]["creationTimestamp"], _revision(one)))
+
+    def _claim(self, owner: Object) -> None:
+        """Takes ReplicaSets that match and have no controller, as one is whose Deployment went without it."""
+
+        def adopt(new: Object) -> Object:
+            references = [*(new["metadata"].get("ownerReferences") or []), owned_by(owner, "Deployment")]
+            return {**new, "metadata": {**new["metadata"], "ownerReferences": references}}
+
+        selector = owner["spec"]["selector"]
+        for one in self.store.list("replicasets", owner["metadata"]["namespace"]):
+            if controller_of(one) is None and not is_ending(one) and selected(selector, labels_of(one)):
+                self.store.modify("replicasets", one["metadata"]["namespace"], one["metadata"]["name"], adopt)
 
     def _create(self, owner: Object, old: list[Object]) -> Object:
         template = copy.deepcopy(owner["spec"]["template"])
@@ -95,7 +108,7 @@ class DeploymentController:
 
     def _annotations(self, owner: Object, old: list[Object]) -> dict[str, str]:
         copied = {key: value for key, value in (owner["metadata"].get("annotations") or {}).items() if key not in _NOT_COPIED}
-        newest = max((int(_annotation(one, REVISION) or 0) for one in old), default=0)
+        newest = max((_revision(one) for one in old), default=0)
         return copied | {REVISION: str(newest + 1)} | self._wanted(owner)
 
     def _wanted(self, owner: Object) -> dict[str, str]:
@@ -104,8 +117,8 @@ class DeploymentController:
 
     def _revise(self, owner: Object, new: Object, old: list[Object]) -> Object:
         """The version in force has the greatest number, also when it is an older one that was taken back."""
-        newest = max((int(_annotation(one, REVISION) or 0) for one in old), default=0)
-        if int(_annotation(new, REVISION) or 0) <= newest:
+        newest = max((_revision(one) for one in old), default=0)
+        if _revision(new) <= newest:
             new = self._annotate("replicasets", new, {REVISION: str(newest + 1)})
         self._annotate("deployments", owner, {REVISION: _annotation(new, REVISION)})
         return new
@@ -173,3 +186,9 @@ class DeploymentController:
 
 def _annotation(obj: Object, name: str) -> str:
     return str((obj["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def _revision(replica_set: Object) -> int:
+    """The number of a version; 0 where a client has written something else there."""
+    text = _annotation(replica_set, REVISION)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0

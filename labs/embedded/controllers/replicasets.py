@@ -13,6 +13,7 @@ from labs.embedded.controllers.objects import controller_of, delete, is_ending, 
 from labs.embedded.store import Event, Object, Store
 
 Admit = Callable[[Object], Object]  # what the API adds to a Pod that is created: defaults, its account's volume
+MOST = 200  # Pods of a ReplicaSet: each is processes of this machine, and to make thousands would keep the API from answering
 _PHASES = {"Pending": 0, "Running": 1}
 
 
@@ -50,8 +51,12 @@ class ReplicaSetController:
         if not is_ending(owner) and selected(owner["spec"]["selector"], own_labels):
             self._claim(owner)
             pods = self._pods(owner)
-            wanted = owner["spec"].get("replicas", 1)
+            asked = owner["spec"].get("replicas", 1)
+            wanted = min(asked, MOST)
             active = [pod for pod in pods if not is_over(pod) and not is_ending(pod)]
+            if len(active) < wanted < asked:
+                why = f"Error creating: the embedded cluster makes at most {MOST} Pods of a ReplicaSet"
+                self.events.event("ReplicaSet", owner, "Warning", "FailedCreate", why)
             for _ in range(wanted - len(active)):
                 self._create(owner)
             for pod in sorted(active, key=_least_wanted_first)[: max(0, len(active) - wanted)]:
@@ -133,8 +138,8 @@ class ReplicaSetController:
 def _ready_for(pod: Object) -> float:
     """Seconds since the Pod became ready."""
     condition = next(one for one in pod["status"]["conditions"] if one["type"] == "Ready")
-    since = datetime.strptime(condition["lastTransitionTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    return (datetime.now(UTC) - since).total_seconds()
+    since = condition.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
 
 
 def _least_wanted_first(pod: Object) -> tuple[bool, int, bool, int, str]:

@@ -144,9 +144,9 @@ def conditions(deployment: Object, status: Object, new: Object | None) -> list[O
         return [available]
     done = all(status.get(field, 0) == wanted for field in ("replicas", "updatedReplicas", "availableReplicas"))
     before = (deployment.get("status") or {}).get("conditions") or []
-    finished = any(one["type"] == "Progressing" and one["reason"] == "NewReplicaSetAvailable" for one in before)
+    finished = any(one["type"] == "Progressing" and one.get("reason") == "NewReplicaSetAvailable" for one in before)
     name = f'ReplicaSet "{new["metadata"]["name"]}"'
-    if finished and any(one["type"] == "Progressing" and name in one["message"] for one in before):
+    if finished and any(one["type"] == "Progressing" and name in one.get("message", "") for one in before):
         done = True  # scaling a version that is out already is no rollout
     progressing = {
         "type": "Progressing",
