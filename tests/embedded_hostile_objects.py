@@ -243,7 +243,10 @@ def turned(rng: Random, obj: Any, times: int) -> Any:
     """An object with that many of its parts changed, taken away, added or put elsewhere."""
     obj = copy.deepcopy(obj)
     for _ in range(times):
-        holder, key = rng.choice(_places(obj) or [([obj], 0)])
+        places = _places(obj)
+        if not places:
+            return value(rng)
+        holder, key = rng.choice(places)
         action = rng.choices(("change", "drop", "add", "swap"), (6, 1, 2, 1))[0]
         if action == "change":
             holder[key] = instead(rng, holder[key])
@@ -254,7 +257,7 @@ def turned(rng: Random, obj: Any, times: int) -> Any:
         elif action == "add":
             holder.insert(key, value(rng))
         else:
-            other, there = rng.choice(_places(obj))
+            other, there = rng.choice(places)
             holder[key], other[there] = copy.deepcopy(other[there]), copy.deepcopy(holder[key])
     return obj
 
