@@ -142,17 +142,17 @@ def until(true: Callable[[], bool]) -> None:
 
 @real
 def test_no_file_descriptors_left(files: Files) -> None:
-    """Fault: the server's limit (RLIMIT_NOFILE) is set to what it has open and 20 more; 40 connections take them all.
+    """Fault: the server's limit (RLIMIT_NOFILE) is set to what it has open and 10 more; 30 connections take them all.
 
     Nobody is answered while they last; afterwards all goes on, and a Pod can be made.
     """
     running = start(files)
     assert ask(running, "/api/v1/nodes") == 200
     usual = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
-    most = len(os.listdir(f"/proc/{running.pid}/fd")) + 20
+    most = len(os.listdir(f"/proc/{running.pid}/fd")) + 10
     resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (most, usual[1]))
     with contextlib.ExitStack() as stack:
-        for _ in range(40):
+        for _ in range(30):
             stack.enter_context(socket.create_connection(("127.0.0.1", running.api), timeout=20))
         until(lambda: len(os.listdir(f"/proc/{running.pid}/fd")) >= most)
         assert running.alive()
