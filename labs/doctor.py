@@ -307,7 +307,7 @@ def gather() -> Facts:
         engine=found,
         kind=_or_trouble(lambda: tools.found_where("kind")),
         kubectl=_or_trouble(lambda: tools.found_where("kubectl", versions.KUBECTL_OLDEST if used else None)),
-        home=_or_trouble(lambda: str(home.state())),
+        home=_or_trouble(lambda: str(home.kubeconfig().parent)),
         images=_images() if here else {},
         inotify=_inotify() if system == "Linux" and here else None,
         ports=_ports(clusters.host_ports if isinstance(clusters, Clusters) else frozenset()),

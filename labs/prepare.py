@@ -88,7 +88,7 @@ def pulls(cluster: Cluster) -> list[str]:
 @contextmanager
 def throwaway(provider: str) -> Iterator[None]:
     """Inside, `up` and `down` are about a cluster of that provider with another name, and with no host ports."""
-    name = f"{home.cluster_name()}-prepare"
+    name = f"{home.cluster_name()[: home.LONGEST_NAME - len('-prepare')]}-prepare"
     if provider == "kind":
         name = claims.take(claims.candidates(name), lambda _: None)
     ours = {"LABS_NAME": name, "LABS_CLUSTER": provider, "LABS_HOST_PORTS": "none"}
