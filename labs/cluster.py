@@ -3,6 +3,7 @@
 A provider subclasses `Cluster`. Does not create or end clusters (providers do), deploy (deploy does) or curl (probe does).
 """
 
+import json
 import subprocess
 import threading
 from abc import ABC, abstractmethod
@@ -14,19 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import urllib3.exceptions
-import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 from websocket import WebSocketBadStatusException, WebSocketException
+from yaml import YAMLError
 
-from labs.errors import LabError, NotInTime, Refused
+from labs.errors import ClusterGone, LabError, NotInTime, Refused, ToolMissing
 from labs.shells import Late, Lost, Shells
 from labs.waiting import at_most
 
 API_LIMIT = (3.0, 20.0)  # seconds: to connect, to answer; of every request that names no other
+# What the client raises for a kubeconfig that is gone, cut or something else (its own check is not complete).
+_NO_KUBECONFIG = (ConfigException, OSError, ValueError, TypeError, LookupError, AttributeError, YAMLError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,14 @@ class Cluster(ABC):
 
     def _new_client(self) -> Any:
         configuration = kubernetes_client.Configuration()
-        kubernetes_config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+        try:
+            kubernetes_config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except _NO_KUBECONFIG as error:
+            raise ClusterGone(
+                f"The kubeconfig of cluster {self.name} cannot be used.",
+                f"{self.kubeconfig}: {' '.join(str(error).split()) or type(error).__name__}.",
+                "`python -m labs up` writes it again; then run the cell again.",
+            ) from error
         configuration.retries = False
         configuration.proxy = None
         return LimitedClient(configuration)
@@ -234,7 +245,13 @@ class Cluster(ABC):
         """Runs this cluster's kubectl with this cluster's kubeconfig. Its exit code is for the caller to judge."""
         command = [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *arguments]
         try:
-            done = subprocess.run(command, check=False, input=stdin, capture_output=True, encoding="utf-8", timeout=limit)
+            done = subprocess.run(
+                command, check=False, input=stdin, capture_output=True, encoding="utf-8", errors="replace", timeout=limit
+            )
+        except OSError as error:
+            raise ToolMissing(
+                f"{self.kubectl_path} cannot be run as kubectl.", str(error), "`python -m labs doctor` says which one is taken."
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise NotInTime(
                 f"`kubectl {' '.join(arguments)}` was still running after {limit:.0f} s.",
@@ -276,9 +293,10 @@ class Refusal:
 def refusal(error: ApiException) -> Refusal:
     """What the API server said in a refusal; the HTTP reason where its body is no Status."""
     try:
-        body = yaml.safe_load(error.body or "")
-        return Refusal(str(body["message"]), str(body.get("reason", "")))
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+        body = json.loads(error.body or "")  # and not as YAML, which takes "\\ud83d\\ude00" for two characters
+        words = str(body["message"]).encode("utf-8", "replace").decode("utf-8")  # half a character can be shown nowhere
+        return Refusal(words, str(body.get("reason", "")))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Refusal(str(error.reason), "")
 
 
@@ -297,7 +315,10 @@ def _end(session: Any) -> tuple[int | None, str]:
 
     None where the message never came: the connection broke.
     """
-    status = yaml.safe_load(session.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
+    try:
+        status = json.loads(session.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
+    except ValueError:  # the connection broke in the middle of it
+        return None, ""
     if not isinstance(status, dict) or "status" not in status:
         return None, ""
     if status["status"] == "Success":
