@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from labs import home
+from labs.embedded import own_files
 from labs.errors import LabError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,9 +75,9 @@ def without_outputs(notebook: Notebook) -> Notebook:
 def fingerprint(content: bytes) -> str:
     """Changes with a notebook's cells and outputs; not with what JupyterLab writes by merely opening it."""
     try:
-        cells = json.loads(content)["cells"]
+        cells = own_files.parse_json(content)["cells"]
         told = json.dumps([[cell["cell_type"], _text(cell["source"]), cell.get("outputs") or []] for cell in cells])
-    except (ValueError, TypeError, KeyError):  # no notebook any more: then all of it counts
+    except (ValueError, TypeError, LookupError, AttributeError):  # no notebook any more: then all of it counts
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha256(told.encode()).hexdigest()
 
@@ -96,14 +98,14 @@ def update(say: Say, notebooks: Path = NOTEBOOKS, course: Path = COURSE) -> None
         for lesson in sorted(notebooks.glob("*.ipynb")):
             _update_one(lesson, course, here, copied, say)
         facts = (notebooks / FACTS).read_text("utf-8")
-        if not (course / FACTS).exists() or (course / FACTS).read_text("utf-8") != facts:
+        if not (course / FACTS).exists() or (course / FACTS).read_bytes() != facts.encode():
             _write(course / FACTS, facts)
         _write(course / RECORD, json.dumps(copied, indent=1, sort_keys=True))
     except OSError as error:
         raise LabError(
             f"Your copies of the lessons cannot be kept in {course}.",
             str(error),
-            "Clone the course into a folder that you may write to, and run this again.",
+            home.advice(error, "Clone the course into a folder that you may write to"),
         ) from error
 
 
@@ -126,14 +128,11 @@ def _update_one(lesson: Path, course: Path, here: Mapping[str, str], copied: dic
 def _read_record(course: Path) -> dict[str, str]:
     """What was copied before; nothing where that is not known: then every file counts as worked in."""
     try:
-        found = json.loads((course / RECORD).read_text("utf-8"))
+        found = own_files.parse_json((course / RECORD).read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _write(path: Path, content: str) -> None:
-    """Writes the file whole or not at all."""
-    new = path.with_name(f"{path.name}.part")
-    new.write_text(content, "utf-8")
-    new.replace(path)
+    own_files.write(path, content, mode=0o666)

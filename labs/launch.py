@@ -16,6 +16,7 @@ from pathlib import Path
 
 from labs import copies, home, kernels, packages, providers, tools
 from labs.cluster import Cluster
+from labs.embedded import own_files
 
 Say = Callable[[str], None]
 FIRST = "00-start-here.ipynb"
@@ -157,17 +158,14 @@ def here() -> Surroundings:
 def programs_folder(kubectl: Path) -> Path:
     """A folder for PATH that holds kubectl, and kind where it is found, under just these names; nothing else."""
     folder = home.state() / "bin"
-    folder.mkdir(exist_ok=True)
     found = {"kubectl": kubectl}
     kind = tools.found_where("kind")
     if kind.path.exists():
         found["kind"] = kind.path
-    for name, path in found.items():
-        link = folder / name
-        new = folder / f".{name}.{os.getpid()}"
-        new.unlink(missing_ok=True)
-        new.symlink_to(path)
-        new.replace(link)
+    with home.keeping("The folder with the course's programs"):
+        own_files.make_folder(folder)
+        for name, path in found.items():
+            own_files.link(folder / name, path)
     return folder
 
 
@@ -185,7 +183,8 @@ def shell_command(values: Mapping[str, str]) -> list[str]:
     if bash is None:
         return [os.environ.get("SHELL", "sh")]
     start = home.state() / f"{home.cluster_name()}.bashrc"
-    start.write_text(f"[ -r ~/.bashrc ] && . ~/.bashrc\n{shell_lines(values)}\n", "utf-8")
+    with home.keeping("The start-up file of the course's terminals"):
+        own_files.write(start, f"[ -r ~/.bashrc ] && . ~/.bashrc\n{shell_lines(values)}\n")
     return [bash, "--rcfile", str(start), "-i"]
 
 

@@ -10,17 +10,17 @@ one kernel writes at a time. Does not judge what is recorded. Its callers keep t
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from labs import home
+from labs.embedded import own_files
 from labs.errors import BadInput, LabError, NotInTime
 
 Kind = Literal["prediction", "exercise"]
@@ -47,9 +47,9 @@ class Entry:
 # --- computed
 
 
-def parse(text: str) -> list[Entry]:
+def parse(text: str | bytes) -> list[Entry]:
     """The entries of a file. ValueError where it is damaged; LabError where a newer course has written it."""
-    found = json.loads(text)
+    found = own_files.parse_json(text)
     if not isinstance(found, dict) or not isinstance(found.get("entries"), list):
         raise ValueError("it is JSON, but not as this course writes it")
     if found.get("version") != VERSION:
@@ -114,10 +114,10 @@ def _prediction(entries: Sequence[Entry]) -> str:
 
 
 def _exercise(entries: Sequence[Entry]) -> str:
-    did = Counter(entry.result.get("did") for entry in entries)
+    did = [entry.result.get("did") for entry in entries]
     mended = any(entry.result.get("passed") for entry in entries if entry.result.get("did") == "check")
-    counted = [_count(did["check"], "check"), _count(did["hint"], "hint")]
-    if did["solution"]:
+    counted = [_count(did.count("check"), "check"), _count(did.count("hint"), "hint")]
+    if "solution" in did:
         counted.append("the solution was read")
     return f"{'mended' if mended else 'not mended yet'} ({', '.join(counted)})"
 
@@ -143,7 +143,7 @@ def record(kind: Kind, name: str, result: Mapping[str, Any]) -> Entry:
         raise ValueError(f"no such kind: {kind!r}")
     entry = Entry(kind, name, datetime.now(UTC).isoformat(timespec="seconds"), json.loads(json.dumps(short(result))))
     with _alone():
-        _write(file(), written([*_read(_tell), entry]))
+        own_files.write(file(), written([*_read(_tell), entry]), durable=True)
     return entry
 
 
@@ -165,75 +165,49 @@ def export(path: Path | str) -> Path:
     try:
         if target.exists() and not _is_export(target):
             raise BadInput(f"{target} is there already.", "It is not an export of your progress.", "Choose another name.")
-        _write(target, written(entries))
+        own_files.write(target, written(entries), mode=0o666, durable=True)
     except OSError as error:
-        raise LabError(f"Your progress cannot be written to {target}.", str(error), "Choose another file.") from error
+        raise LabError(
+            f"Your progress cannot be written to {target}.", str(error), home.advice(error, "Choose another file")
+        ) from error
     return target
 
 
 def _is_export(path: Path) -> bool:
     try:
-        return bool(json.loads(path.read_text("utf-8"))["title"] == TITLE)
+        return os.access(path, os.R_OK) and bool(own_files.parse_json(own_files.read(path))["title"] == TITLE)
     except (ValueError, TypeError, KeyError):
         return False
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with suppress(BrokenPipeError):  # nobody reads it
+        print(line, file=sys.stderr, flush=True)
 
 
 def _read(say: Say) -> list[Entry]:
     """What the file holds; called with the lock held."""
     path = file()
     try:
-        return parse(path.read_bytes().decode())
+        return parse(own_files.read(path))
     except FileNotFoundError:
         return []
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        aside = _free(path)
-        path.replace(aside)
+    except ValueError as error:
+        aside = own_files.put_aside(path)
         say(f"Your progress file was damaged ({error}). It is kept as {aside}; a new one begins here.")
         return []
-
-
-def _free(path: Path) -> Path:
-    """The first name for a damaged file that is not taken."""
-    number = 1
-    while (aside := path.with_name(f"{path.stem}.damaged{number}{path.suffix}")).exists():
-        number += 1
-    return aside
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     """One kernel at a time, for a read and a write; the lock ends with the process that holds it. LabError as in `record`."""
-    try:
-        with FileLock(f"{file()}.lock", timeout=LOCK_LIMIT):
-            yield
-    except Timeout as error:
-        raise NotInTime(
-            "Your progress could not be written.",
-            f"Another notebook or command held {FILE} for {LOCK_LIMIT:.0f} s.",
-            "Run this again; if it stays, restart the other notebooks' kernels.",
-        ) from error
-    except OSError as error:
-        raise LabError(
-            "Your progress cannot be kept.",
-            str(error),
-            "Make room on the disk, or set LABS_HOME to a folder that you may write to, and start again.",
-        ) from error
-
-
-def _write(path: Path, content: str) -> None:
-    """Writes the file whole, onto the disk, or leaves it as it was."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # so that the new name survives a power cut, too
-    finally:
-        os.close(folder)
+    with home.keeping("Your progress"):
+        try:
+            with own_files.lock(file().with_name(f"{FILE}.lock"), LOCK_LIMIT):
+                yield
+        except Timeout as error:
+            raise NotInTime(
+                "Your progress could not be written.",
+                f"Another notebook or command held {FILE} for {LOCK_LIMIT:.0f} s.",
+                "Run this again; if it stays, restart the other notebooks' kernels.",
+            ) from error

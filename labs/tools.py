@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from pathlib import Path
 from typing import Literal
 
 import requests
-from filelock import FileLock
 
-from labs import home, versions
+from labs import home, strict_modes, versions
+from labs.embedded import own_files
 from labs.errors import ToolMissing
 
 Tool = Literal["kind", "kubectl"]
@@ -86,7 +87,7 @@ def found_where(tool: Tool, oldest: Minor | None = None) -> Found:
                 return Found(Path(on_path).absolute(), "PATH", here)
             passed_over = f"{on_path}: {passed_over}"
     path = _cached(tool)
-    return Found(path, "cache" if path.exists() else "would be downloaded", _pinned(tool), passed_over)
+    return Found(path, "cache" if _is_whole(path) else "would be downloaded", _pinned(tool), passed_over)
 
 
 def version(path: Path, tool: Tool) -> str:
@@ -197,21 +198,62 @@ def _cached(tool: Tool) -> Path:
     return home.cache() / f"{tool}-{_pinned(tool)}-{system}-{processor}" / tool
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a download that was kept is there as it was checked, and nobody else can have changed it."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or not os.access(path, os.X_OK) or strict_modes.weakness(path):
+            return False
+        return status.st_size > 0 and _is_as_checked(path, status)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_as_checked(path: Path, status: os.stat_result) -> bool:
+    """By its size and time; where only the time is another one, as in a copy, by its checksum."""
+    try:
+        checksum, size, time = own_files.read(_record(path)).decode("ascii").split()
+    except FileNotFoundError:  # kept by a course that noted nothing
+        return True
+    if int(size) != status.st_size:
+        return False
+    if int(time) == status.st_mtime_ns:
+        return True
+    with path.open("rb") as file:
+        same = hashlib.file_digest(file, "sha256").hexdigest() == checksum
+    if same:
+        _note(path, checksum)
+    return same
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checked")
+
+
+def _note(path: Path, checksum: str) -> None:
+    status = path.stat()
+    own_files.write(_record(path), f"{checksum} {status.st_size} {status.st_mtime_ns}\n")
+
+
 def _fetch(tool: Tool, path: Path, say: Say) -> None:
     """Downloads the tool to `path`: whole, checked and executable, or not at all. One at a time; a cut one goes on later."""
     download = published(tool, *this_platform())
     part = path.with_name(f"{tool}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f"{tool}.lock")):
-            if path.exists():  # another process was quicker
+        own_files.make_folder(path.parent)
+        with own_files.lock(path.with_name(f"{tool}.lock")):
+            if _is_whole(path):  # another process was quicker
                 return
+            if os.path.lexists(part) and not stat.S_ISREG(part.lstat().st_mode):
+                own_files.remove(part)
             say(f"Downloading {tool} {_pinned(tool)} from {download.url}")
             wanted = _published_sum(download.sum_url)
             _continue(download.url, part, say)
             _check(tool, part, wanted, download)
             part.chmod(0o755)
+            own_files.remove(path)
             part.replace(path)
+            _note(path, wanted)
             say(f"{tool} {_pinned(tool)} is in {path.parent}")
     except OSError as error:  # every error of requests is one, too
         raise _unfetched(tool, f"{download.url}: {error}") from error

@@ -144,7 +144,7 @@ def test_our_file_is_for_its_owner_alone_and_written_whole(learners: list[Path])
     finally:
         os.umask(old)
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
-    assert kubeconfig.read_own(own)["current-context"] == "b"
+    assert yaml.safe_load(own.read_text())["current-context"] == "b"
     assert list(own.parent.iterdir()) == [own]
 
 
@@ -203,13 +203,27 @@ def test_a_token_file_that_is_gone_is_told_when_it_is_needed() -> None:
         borrowed.BorrowedCluster("d", own, Path("kubectl")).core()
 
 
+@pytest.mark.usefixtures("learners")
+@pytest.mark.parametrize("damage", ["", "\0", "a: [", "[" * 100_000, "contexts: 5", "contexts: [{}]", "{}"])
+def test_a_damaged_file_of_ours_needs_up(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which then knows no namespace from before; and our own terminals still find the learner's files."""
+    own = kubeconfig.own_path("a")
+    own.write_text(damage)
+    with pytest.raises(ClusterGone, match="damaged"):
+        borrowed.BorrowedCluster("a", own, Path("kubectl"))
+    assert context._namespace_before(own) == ""
+    monkeypatch.setenv("KUBECONFIG", str(own))
+    assert kubeconfig.paths() == [Path.home() / ".kube" / "config"]
+
+
 def test_what_is_missing_or_broken_is_named(learners: list[Path]) -> None:
     with pytest.raises(LabError, match="names the cluster nowhere"):
         taken("half")
     (learners[0].parent / "ca.crt").unlink()
     with pytest.raises(LabError, match=r"certificate-authority of cluster shared"):
         taken("a")
-    for broken in ("a: [", "just words", "- a\n- list\n"):
+    shapes = ("clusters: 5", "users: [5]", "contexts: [{context: x}]")
+    for broken in ("a: [", "just words", "- a\n- list\n", "[" * 100_000, *shapes):
         learners[1].write_text(broken)
         with pytest.raises(LabError, match=str(learners[1])):
             taken("a")

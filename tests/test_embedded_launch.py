@@ -18,14 +18,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labs.embedded import assembly, host, launch
+from labs.embedded import assembly, host, launch, processes
 from labs.embedded.kubelet import images
 from labs.embedded.launch import Files, Running
 from labs.embedded.store import Store
+from tests.another_user import NOBODY, as_nobody, only_root, shared_folder
 
 PROBLEM = host.problem()
 pytestmark = pytest.mark.skipif(PROBLEM is not None, reason=PROBLEM.why if PROBLEM else "")
@@ -152,6 +154,40 @@ def test_one_whose_facts_were_lost_is_ended_with_the_rest(files: Files) -> None:
     with files.lock():
         launch.end(files)
     assert not running.alive()
+
+
+@contextlib.contextmanager
+def imitator(files: Files, folder: Path, user: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of that user whose arguments look like this cluster's server."""
+    (folder / "labs.embedded.server").write_text("exec sleep 60\n")  # a script, by that name
+    (folder / "labs.embedded.server").chmod(0o755)
+    command = ["sh", "-m", "labs.embedded.server", json.dumps({"run": str(files.run)})]
+    with subprocess.Popen(command, cwd=folder, user=user, group=user, extra_groups=[], stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@only_root
+def test_another_users_process_that_looks_like_it_is_left_alone(files: Files) -> None:
+    """By root, who could end it; and by a user who cannot, and for whom it is in nobody's way."""
+    with shared_folder() as folder:
+        with imitator(files, folder, NOBODY) as theirs:
+            assert ask(start(files), "/api/v1/nodes") == 200
+            assert theirs.poll() is None
+        with imitator(files, folder, 0) as roots:
+            assert as_nobody(lambda: launch._end_forgotten(files)) == ""
+            assert roots.poll() is None
+
+
+@only_root
+def test_another_users_process_of_that_number_is_not_taken_for_it(files: Files) -> None:
+    running = start(files)
+    with subprocess.Popen(["sleep", "60"], user=NOBODY, group=NOBODY, extra_groups=[]) as theirs:
+        assert not replace(running, pid=theirs.pid, begun=processes.begun(theirs.pid)).alive()
+        assert replace(running, pid=os.getpid(), begun=processes.begun(os.getpid())).alive()
+        theirs.kill()
 
 
 def test_a_file_that_is_no_facts_is_no_cluster(files: Files) -> None:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 
 from labs import providers
 from labs.cluster import Address, NotHere
@@ -80,7 +79,7 @@ def test_by_hand_one_enters_the_machines_network(cluster: embedded.EmbeddedClust
 
 
 def test_the_kubeconfig() -> None:
-    found = yaml.safe_load(embedded._kubeconfig_text(GONE))
+    found = embedded._kubeconfig(GONE)
     [one] = found["clusters"]
     assert one["cluster"]["server"] == "https://127.0.0.1:4711"
     assert base64.b64decode(one["cluster"]["certificate-authority-data"]).decode() == GONE.authority

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from labs import progress
 from labs.__main__ import main
@@ -121,7 +122,8 @@ def test_an_end_before_the_new_file_has_its_name_leaves_the_old_one(step: str) -
 @pytest.mark.parametrize(
     "damage",
     [b"", b"{", b"\xff\xfe\x00", b"[]", b"null", b'{"entries": [{}], "version": 1}', b'{"entries": [3], "version": 1}',
-     b'{"version": 1, "entries": [{"kind": "x", "name": "", "at": "", "result": {}}]}', b"\x00" * 4096],
+     b'{"version": 1, "entries": [{"kind": "x", "name": "", "at": "", "result": {}}]}', b"\x00" * 4096,
+     b"[" * 100_000, b'{"version": 1, "entries": ' + b"[" * 100_000],
 )  # fmt: skip
 def test_a_damaged_file_is_kept_aside_and_told(damage: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
@@ -134,6 +136,19 @@ def test_a_damaged_file_is_kept_aside_and_told(damage: bytes, capsys: pytest.Cap
     assert [entry.name for entry in progress.read()] == ["a"]
 
 
+def test_a_folder_in_its_place_is_kept_aside(home: Path) -> None:
+    (progress.file() / "with").mkdir(parents=True)
+    assert progress.read() == []
+    assert (home / "state" / "progress.damaged1.json" / "with").is_dir()
+
+
+def test_odd_results_are_told_as_they_can_be() -> None:
+    """A file that somebody wrote by hand."""
+    progress.record("exercise", "a", {"did": ["check"], "passed": True})
+    progress.record("prediction", "b/c", {"did": {}})
+    assert "a  not mended yet (0 checks, 0 hints)" in progress.summary()
+
+
 def test_a_file_of_a_newer_course_is_not_touched() -> None:
     newer = '{"version": 2, "entries": []}'
     progress.file().write_text(newer)
@@ -144,7 +159,7 @@ def test_a_file_of_a_newer_course_is_not_touched() -> None:
 
 def test_a_lock_that_is_held_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LOCK_LIMIT", 0.05)
-    with progress.FileLock(f"{progress.file()}.lock"), pytest.raises(NotInTime, match="could not be written"):
+    with FileLock(f"{progress.file()}.lock"), pytest.raises(NotInTime, match="could not be written"):
         progress.record("exercise", "a", {"did": "break"})
 
 
@@ -217,8 +232,23 @@ def test_an_export_writes_over_nothing_else(tmp_path: Path) -> None:
 
 
 def test_an_export_into_no_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="cannot be written"):
+    with pytest.raises(LabError, match="cannot be written") as told_:
         progress.export(tmp_path / "none" / "mine.json")
+    assert told_.value.try_this.startswith("Choose another file")
+
+
+def test_an_export_can_be_read_by_whom_it_is_handed_to(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert progress.export(tmp_path / "mine.json").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="there already"):
+        progress.export(tmp_path / "pipe")
 
 
 def test_what_is_written_is_parsed_again() -> None:

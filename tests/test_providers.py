@@ -7,7 +7,7 @@ import pytest
 
 from labs import providers
 from labs.cluster import Address, Node, NotHere, Ran
-from labs.errors import BadInput, EngineDown, NoProvider
+from labs.errors import BadInput, ClusterGone, EngineDown, NoProvider
 from labs.providers import Available, containers, embedded, engine, kind, kindconfig
 from labs.providers.kind_cluster import KindsCluster
 from labs.providers.standing import standing
@@ -76,6 +76,29 @@ def test_every_room_has_the_same_functions(name: str) -> None:
     room = providers.room(name)
     for function in ("available", "up", "connect", "status", "down"):
         assert callable(getattr(room, function))
+
+
+@pytest.mark.parametrize("damage", [b"", b"embed", b"\xff\0", None])
+def test_a_choice_that_cannot_be_read_is_that_of_the_cluster_that_is_up(
+    damage: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where none is, it is made as the first time. None: a folder is in its place."""
+
+    def gone(_: str) -> None:
+        raise ClusterGone("It is not up.", "-", "-")
+
+    monkeypatch.setattr(kind, "available", lambda: Available(True, "an engine answers"))
+    monkeypatch.setattr(kind, "connect", gone)
+    memory = tmp_path / "state" / "ports.provider"
+    for connect, chosen in ((gone, "kind"), (lambda _: "a cluster", "embedded")):
+        monkeypatch.setattr(embedded, "connect", connect)
+        providers.forget()
+        memory.mkdir() if damage is None else memory.write_bytes(damage)
+        choice = providers.choose()
+        assert choice.provider == chosen
+        assert f"cannot be read any more in {memory}" in choice.why
+        providers.remember(choice)
+        assert memory.read_text() == f"{chosen}\n"
 
 
 # --- kind's configuration

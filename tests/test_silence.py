@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -54,8 +53,10 @@ def test_the_embedded_clusters_api_is_silent(
 ) -> None:
     monkeypatch.setenv("LABS_CLUSTER", "embedded")
     own = os.getpid()
-    running = launch.Running("silent", own, processes.begun(own), port, "172.30.0.0/24", {}, {}, "secret", "")
-    launch.write_private(embedded._files().facts, json.dumps(asdict(running)))
+    holders = dict.fromkeys(("machine", "silent-control-plane", "silent-worker"), own)
+    running = launch.Running("silent", own, processes.begun(own), port, "172.30.0.0/24", {}, holders, "secret", "none")
+    launch.keep(embedded._files(), running)
+    monkeypatch.setattr(embedded, "_kubeconfig_fault", lambda _: "")  # it leads to the listener, which speaks no TLS
     home.kubeconfig().write_text(_kubeconfig(port), "utf-8")
     assert run(command, capsys) == (
         1,

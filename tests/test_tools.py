@@ -106,8 +106,8 @@ def kubectl(folder: Path, version: str) -> Path:
 
 
 def kept() -> list[str]:
-    """The files in the cache, locks aside."""
-    return sorted(file.name for file in home.cache().rglob("*") if file.is_file() and file.suffix != ".lock")
+    """The files in the cache, locks and notes aside."""
+    return sorted(file.name for file in home.cache().rglob("*") if file.is_file() and file.suffix not in (".lock", ".checked"))
 
 
 # --- the one that is named

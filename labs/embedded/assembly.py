@@ -69,7 +69,7 @@ async def _run(settings: Settings, plan: AddressPlan, zygote: socket.socket, mak
     holders = Holders(spawner, {name: place for name, place in network.places.items() if place is not network.laptop})
     holding = asyncio.create_task(holders.start())
     running = await asyncio.gather(*[proxy.start() for proxy in proxies])
-    health = Health(store, spawner, network, nodes, proxies, holders, given)
+    health = Health(store, spawner, network, nodes, proxies, holders, given, settings.run)
     extras = {SETTLED: _settled(proxies), CHECK: health.check}
     served = https.Https(api.app, certificates.context, token, extras)
     await served.start()

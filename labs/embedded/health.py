@@ -52,14 +52,15 @@ class Attempt:
 
 
 class Health:
-    """Looks after one cluster. given: the Pods that it has from its beginning."""
+    """Looks after one cluster. given: the Pods that it has from its beginning; run: the folder with its Pods' files."""
 
     def __init__(
         self, store: Store, spawner: Spawner, network: Network, nodes: Nodes, proxies: Sequence[Proxy], holders: Holders,
-        given: Sequence[Object],
+        given: Sequence[Object], run: str,
     ) -> None:  # fmt: skip
         self._store, self._spawner, self._network, self._nodes = store, spawner, network, nodes
         self._proxies, self._holders, self._given = proxies, holders, given
+        self._run = run
         self._looking = asyncio.Lock()
 
     async def check(self) -> dict[str, Any]:
@@ -88,6 +89,8 @@ class Health:
 
     async def _processes(self) -> list[str]:
         """That processes can be started, and the holders run; the given Pods' own go on where somebody has stopped them."""
+        if not os.path.ismount(self._run):  # whoever removes a mount's folder ends the mount, too (mount_namespaces(7))
+            raise OSError(f"{self._run} was removed, and the Pods' files with it")
         try:
             async with asyncio.timeout(_SPAWNING):
                 place = self._network.machine.netns

@@ -19,8 +19,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from labs.embedded import processes
-from labs.embedded.plan import NODE_NETWORKS
+from labs.embedded import own_files, processes
+from labs.embedded.plan import NODE_NETWORKS, AddressPlan
 from labs.embedded.settings import Settings
 
 STARTING_LIMIT = 30.0  # seconds for a cluster to be ready
@@ -55,7 +55,7 @@ class Running:
 
     def alive(self) -> bool:
         """Whether it runs still."""
-        return processes.begun(self.pid) == self.begun
+        return processes.is_ours(self.pid) and processes.begun(self.pid) == self.begun
 
     def stopped(self) -> bool:
         """Whether somebody has stopped its process (SIGSTOP, Ctrl-Z), so that it does nothing."""
@@ -86,22 +86,44 @@ class Files:
 
     def lock(self) -> FileLock:
         """Held by whoever starts or ends it."""
-        return FileLock(self.folder / f"{self.name}.lock")
+        return own_files.lock(self.folder / f"{self.name}.lock")
 
 
 def find(files: Files) -> Running | None:
-    """The cluster that runs; None where there is none."""
+    """The cluster that runs; None where there is none, or its file does not tell of it any more."""
+    running = known(files)
+    return running if running is not None and running.alive() else None
+
+
+def known(files: Files) -> Running | None:
+    """The cluster that was started, whether it runs or not; None where its file is gone, or damaged."""
     try:
-        given = json.loads(files.facts.read_text("utf-8"))
-        running = Running(**{**given, "mappings": {int(port): there for port, there in given["mappings"].items()}})
-    except (OSError, ValueError, TypeError, KeyError):
+        running = _read_facts(own_files.parse_json(own_files.read(files.facts)))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
-    return running if running.alive() else None
+    return running if running.name == files.name else None
+
+
+def _read_facts(given: Any) -> Running:
+    """What the JSON of NAME.cluster says. ValueError, TypeError, LookupError or AttributeError where we have not written it."""
+    running = Running(**{**given, "mappings": {int(port): there for port, there in given["mappings"].items()}})
+    ports = [running.api, *running.mappings.values()]
+    numbers = [running.pid, *ports, *running.mappings, *running.holders.values()]
+    words = [running.name, running.begun, running.token, running.authority]
+    places = {"machine", *(node.name for node in AddressPlan(running.name, running.node_network).nodes)}
+    if not (
+        all(isinstance(number, int) and number > 0 for number in numbers)
+        and all(port < 1 << 16 for port in ports)
+        and all(isinstance(word, str) and word for word in words)
+        and places <= running.holders.keys()
+    ):
+        raise ValueError("it is not as launch.start writes it")
+    return running
 
 
 def keep(files: Files, running: Running) -> None:
     """Notes what is known of a cluster that runs. OSError."""
-    write_private(files.facts, json.dumps(asdict(running)))
+    own_files.write(files.facts, json.dumps(asdict(running)))
 
 
 def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Sequence[dict[str, Any]] = ()) -> Running:
@@ -111,7 +133,7 @@ def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Seq
     pods: manifests, each with its namespace, of Pods that it shall have from the beginning, and Ready.
     """
     _end_forgotten(files)
-    files.run.mkdir(mode=0o700, exist_ok=True)
+    own_files.make_folder(files.run)
     api = _listening(0)
     mappings = {port: _listening(0 if any_port else port) for port in mapped}
     ready, told = os.pipe2(os.O_CLOEXEC)
@@ -122,7 +144,7 @@ def start(files: Files, mapped: Iterable[int], any_port: bool = False, pods: Seq
     passed = [api.fileno(), told, *[one.fileno() for one in mappings.values()]]
     try:
         with (
-            open(os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log,
+            open(own_files.create(files.log), "wb") as log,
             open(os.memfd_create("pods"), "w+", encoding="utf-8") as given,
         ):
             given.write(json.dumps(list(pods)))
@@ -172,20 +194,11 @@ def end(files: Files) -> None:
     if running is not None:
         _kill(running.pid)
     _end_forgotten(files)
-    files.facts.unlink(missing_ok=True)
+    own_files.remove(files.facts)
     try:
         files.run.rmdir()
     except OSError:  # not there; or not ours: then nothing of the cluster is in it either
         pass
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
 
 
 # --- the pieces
@@ -239,7 +252,10 @@ def _await(ready: int, files: Files) -> dict[str, Any]:
 
 
 def _last_words(files: Files) -> str:
-    lines = files.log.read_text("utf-8", "replace").strip().splitlines()
+    try:
+        lines = own_files.read(files.log).decode("utf-8", "replace").strip().splitlines()
+    except (OSError, ValueError) as error:  # taken away meanwhile
+        return f"What it said cannot be read: {error}."
     return lines[-1] if lines else "It ended without a word."
 
 
@@ -268,7 +284,7 @@ def _end_forgotten(files: Files) -> None:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if arguments[1:3] == [b"-m", b"labs.embedded.server"] and run in arguments[3]:
+        if arguments[1:3] == [b"-m", b"labs.embedded.server"] and run in b"".join(arguments[3:4]) and processes.is_ours(pid):
             _kill(pid)
 
 

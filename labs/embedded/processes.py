@@ -13,6 +13,14 @@ def begun(pid: int) -> str:
     return fields[19] if fields and fields[0] not in "ZX" else ""
 
 
+def is_ours(pid: int) -> bool:
+    """Whether a process is of this user: anybody may give a process any arguments, and numbers come again.
+
+    By its real user in /proc/PID/status; the folder's owner is another one where a process may not be dumped (proc_pid(5)).
+    """
+    return _status(pid, "Uid")[:1] == [str(os.getuid())]
+
+
 def is_stopped(pid: int) -> bool:
     """Whether somebody has stopped a process (SIGSTOP, Ctrl-Z), so that it does nothing."""
     return _stat(pid)[:1] == ["T"]
@@ -47,11 +55,16 @@ def seen_from_here(first: int, inner: dict[str, int]) -> dict[str, int]:
 
 def _innermost(pid: int) -> int:
     """The number that a process has in its own PID namespace; 0 where it has ended."""
+    return int(next(reversed(_status(pid, "NSpid")), 0))
+
+
+def _status(pid: int, name: str) -> list[str]:
+    """The words of a line of /proc/PID/status (proc_pid_status(5)); none where there is no such process."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), 0)
+        return []
+    return next((line.split()[1:] for line in lines if line.startswith(f"{name}:")), [])
 
 
 def _stat(pid: int) -> list[str]:

@@ -7,12 +7,13 @@ package knows which room it is in.
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
 from labs import home
 from labs.cluster import Cluster
+from labs.embedded import own_files
 from labs.errors import BadInput, LabError, NoProvider
 
 Say = Callable[[str], None]
@@ -65,18 +66,32 @@ def room(provider: str) -> Room:
 
 def choose() -> Choice:
     """LABS_CLUSTER, else what was chosen before, else kind where an engine answers, else embedded where this machine lets it
-    run. NoProvider otherwise, with what each lacks.
+    run. NoProvider otherwise, with what each lacks; LabError where the course cannot keep its files, or `LABS_NAME` is no name.
 
     `up` and `connect` remember it once it has worked, so that a slip of the pen does not stick.
     """
+    memory = _memory()
     wish = os.environ.get("LABS_CLUSTER", "").strip()
     if wish:
-        choice = _parse(wish, "LABS_CLUSTER says so")
-    elif _memory().exists():
-        choice = _parse(_memory().read_text("utf-8").strip(), "chosen before; LABS_CLUSTER changes it")
-    else:
-        choice = _first_that_can()
-    return choice
+        return _parse(wish, "LABS_CLUSTER says so")
+    try:
+        return _parse(_remembered(memory), "chosen before; LABS_CLUSTER changes it")
+    except FileNotFoundError:
+        return _first_that_can()
+    except (BadInput, OSError, ValueError):
+        choice = _one_that_runs() or _first_that_can()
+        return replace(choice, why=f"{choice.why}; what was chosen before cannot be read any more in {memory}")
+
+
+def _one_that_runs() -> Choice | None:
+    """The provider whose cluster is up, if there is one."""
+    for provider in ("kind", "embedded"):
+        try:
+            room(provider).connect("")
+        except LabError:
+            continue
+        return Choice(provider, "", "its cluster is up")
+    return None
 
 
 def _first_that_can() -> Choice:
@@ -95,19 +110,25 @@ def _first_that_can() -> Choice:
 
 def remember(choice: Choice) -> None:
     """Keeps the choice: from now on it is made again, whatever else this machine could run. LabError if it cannot be kept."""
-    text = f"{choice}\n"
+    memory = _memory()
     try:
-        if not _memory().exists() or _memory().read_text("utf-8") != text:
-            _memory().write_text(text, "utf-8")
-    except OSError as error:
-        raise LabError(
-            f"Which provider was chosen cannot be kept in {_memory()}.", str(error), "Make room there, and run this again."
-        ) from error
+        if _remembered(memory) == str(choice):
+            return
+    except (OSError, ValueError):
+        pass
+    with home.keeping("Which provider was chosen"):
+        own_files.write(memory, f"{choice}\n")
 
 
 def forget() -> None:
     """Forgets the choice, so that the next one is made anew."""
-    _memory().unlink(missing_ok=True)
+    with home.keeping("Which provider was chosen"):
+        own_files.remove(_memory())
+
+
+def _remembered(memory: Path) -> str:
+    """The choice that is kept. OSError, ValueError."""
+    return own_files.read(memory).decode("utf-8", "surrogateescape").strip()
 
 
 def _memory() -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from labs import home
+from labs.embedded import own_files
 from labs.errors import BadInput, ClusterGone, LabError
 from labs.providers import containers, engine
 from labs.providers.context import kubeconfig
@@ -238,7 +239,7 @@ def _home_id(make: bool) -> str:
     """The state folder's id. "" where it has none, or none can be kept: then the account alone tells."""
     path = home.state() / "owner"
     try:
-        kept = path.read_text("ascii").strip()
+        kept = own_files.read(path).decode("ascii").strip()
         if re.fullmatch("[0-9a-f]{32}", kept):
             return kept
     except (OSError, ValueError):
@@ -246,12 +247,9 @@ def _home_id(make: bool) -> str:
     if not make:
         return ""
     made = secrets.token_hex(16)
-    new = path.with_name(f".owner.{os.getpid()}")
     try:
-        new.write_text(f"{made}\n", "ascii")
-        new.replace(path)
+        own_files.write(path, f"{made}\n")
     except OSError:
-        new.unlink(missing_ok=True)
         return ""
     return made
 

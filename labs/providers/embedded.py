@@ -6,6 +6,7 @@ Starts, finds and ends it. Knows nothing of how it works inside.
 import base64
 import errno
 import json
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,11 +16,11 @@ import urllib3.exceptions
 
 from labs import home, namespaces, seats, tools, versions
 from labs.cluster import Address, Cluster, Node, NotHere, Ran
-from labs.embedded import host, launch, processes, repair
+from labs.embedded import host, launch, own_files, processes, repair
 from labs.embedded.health_report import Report
 from labs.embedded.plan import AddressPlan
 from labs.errors import ClusterGone, LabError, NoProvider, NotInTime, ToolMissing
-from labs.providers import Available, kindconfig
+from labs.providers import Available, kindconfig, kubeconfigs
 from labs.providers.exclusive import alone
 from labs.providers.standing import standing
 
@@ -27,6 +28,7 @@ Say = Callable[[str], None]
 _SETTLED = "/labs/settled"
 _RULES = ["nft", "list", "table", "ip", "kube-proxy"]
 _LIMITS = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # what a start meets where a limit is reached
+_FILES = "What is known of the cluster"
 LOCK_LIMIT = 120.0  # seconds for another `up` or `down`
 
 
@@ -141,19 +143,26 @@ def available() -> Available:
 def has_kubectl() -> bool:
     """Whether a kubectl is here that an embedded cluster can be used with, without a download."""
     try:
-        return _kubectl().exists()
+        return tools.found_where("kubectl", versions.KUBECTL_OLDEST).where != "would be downloaded"
     except ToolMissing:
         return False
 
 
 def connect(argument: str = "") -> EmbeddedCluster:
-    """The cluster of `LABS_NAME`, if it runs. ClusterGone where it does not."""
+    """The cluster of `LABS_NAME`, if it runs. ClusterGone where it does not, or its kubeconfig leads elsewhere."""
     running = launch.find(_files())
-    if running is None or not home.kubeconfig().exists():
+    if running is None:
         raise ClusterGone(
             f"The cluster {home.cluster_name()} is not up.",
             "It was not started yet, or it has ended: it does not outlive a restart of this machine.",
             "`python -m labs up` starts it.",
+        )
+    fault = _kubeconfig_fault(running)
+    if fault:
+        raise ClusterGone(
+            f"The kubeconfig of cluster {running.name} is damaged.",
+            f"{fault}.",
+            "`python -m labs up` writes it again.",
         )
     return EmbeddedCluster(running, home.kubeconfig(), _kubectl())
 
@@ -165,19 +174,28 @@ def up(argument: str, say: Say) -> Cluster:
     kindconfig.host_ports()  # BadInput, before anything is done
     kubectl = tools.find("kubectl", say, versions.KUBECTL_OLDEST)
     with alone(say, LOCK_LIMIT):
-        running = launch.find(_files())
-        if running is not None:
-            kindconfig.check_host_ports(running.name, running.mappings)
-        report = _repaired(running, say) if running is not None else Report()
-        if running is None and _files().facts.exists():
-            say(f"The cluster {home.cluster_name()} has ended since it was started. What was on it is gone.")
-        running = _started(say) if running is None or report.broken else repair.renewed(running, report)
-        _keep(running)
+        found = launch.find(_files())
+        if found is not None:
+            kindconfig.check_host_ports(found.name, found.mappings)
+        report = _repaired(found, say) if found is not None else Report()
+        if found is None:
+            _say_what_was(say)
+        running = _started(say) if found is None or report.broken else repair.renewed(found, report)
+        _keep(running, say if found is not None and found.pid == running.pid else None)
         cluster = EmbeddedCluster(running, home.kubeconfig(), kubectl)
         if report.incomplete and not report.broken:
             say(f"Pod {', '.join(report.incomplete)} is not Ready: making what is missing.")
             _make_seats(cluster)
     return cluster
+
+
+def _say_what_was(say: Say) -> None:
+    """Of a cluster that is not found, although it was started."""
+    files = _files()
+    if launch.known(files) is not None:
+        say(f"The cluster {files.name} has ended since it was started. What was on it is gone.")
+    elif os.path.lexists(files.facts):
+        say(f"{files.facts} is damaged, and tells nobody where the cluster {files.name} is. What was on it is gone.")
 
 
 def _repaired(running: launch.Running, say: Say) -> Report:
@@ -211,8 +229,9 @@ def down(argument: str, say: Say) -> None:
     with alone(say, LOCK_LIMIT):
         if launch.find(_files()) is not None:
             say(f"Ending the cluster {home.cluster_name()}.")
-        launch.end(_files())
-        home.kubeconfig().unlink(missing_ok=True)
+        with home.keeping(_FILES):
+            launch.end(_files())
+            kubeconfigs.make_way(home.kubeconfig(), _context(home.cluster_name()))
 
 
 # --- pieces
@@ -243,24 +262,22 @@ def _started(say: Say) -> launch.Running:
                 f"This machine allows no more ({error.strerror}): too many files are open, or too many processes run.",
                 "Close other programs; `python -m labs doctor` shows the limits.",
             ) from error
-        raise _no_room(error) from error
+        raise home.not_kept(_FILES, error) from error
 
 
-def _keep(running: launch.Running) -> None:
-    """Writes the cluster's kubeconfig, and what is known of it."""
-    try:
+def _keep(running: launch.Running, say: Say | None) -> None:
+    """Notes what is known of the cluster; and writes its kubeconfig, unless the one that is there leads to it.
+
+    say: takes what was wrong with that one; None: of course it leads elsewhere, as the cluster is new.
+    """
+    fault = _kubeconfig_fault(running)
+    if fault and say is not None:
+        say(f"Fixed: {fault}; it is written again.")
+    with home.keeping(_FILES):
         launch.keep(_files(), running)
-        launch.write_private(home.kubeconfig(), _kubeconfig_text(running))
-    except OSError as error:
-        raise _no_room(error) from error
-
-
-def _no_room(error: OSError) -> LabError:
-    return LabError(
-        f"The files of the cluster {home.cluster_name()} cannot be kept in {home.state()}.",
-        str(error),
-        "Make room there, or set LABS_HOME to another folder; then run this again.",
-    )
+        if fault:
+            kubeconfigs.make_way(home.kubeconfig(), _context(running.name))
+            own_files.write(home.kubeconfig(), json.dumps(_kubeconfig(running), indent=1))
 
 
 def _make_seats(cluster: EmbeddedCluster) -> None:
@@ -274,22 +291,27 @@ def _seat_pods() -> list[dict[str, Any]]:
     return [{**pod, "metadata": {**pod["metadata"], "namespace": seats.SYSTEM_NAMESPACE}} for pod in pods]
 
 
-def _kubeconfig_text(running: launch.Running) -> str:
-    """The kubeconfig, as JSON, which is YAML too."""
-    name = f"embedded-{running.name}"
+def _kubeconfig(running: launch.Running) -> dict[str, Any]:
+    name = _context(running.name)
     authority = base64.b64encode(running.authority.encode()).decode("ascii")
     server = {"server": f"https://127.0.0.1:{running.api}", "certificate-authority-data": authority}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": server}],
-            "users": [{"name": name, "user": {"token": running.token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-        },
-        indent=1,
-    )
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": server}],
+        "users": [{"name": name, "user": {"token": running.token}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+
+
+def _kubeconfig_fault(running: launch.Running) -> str:
+    wanted = _kubeconfig(running)
+    return kubeconfigs.fault(home.kubeconfig(), wanted["clusters"][0]["cluster"], wanted["users"][0]["user"])
+
+
+def _context(name: str) -> str:
+    return f"embedded-{name}"
 
 
 def _files() -> launch.Files:

@@ -16,10 +16,11 @@ from pytest_kind import KindCluster
 
 from labs import home, marker, namespaces, seats, tools, versions
 from labs.cluster import Cluster
+from labs.embedded import own_files
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
-from labs.providers import Available, claims, containers, engine, kindconfig, loading
+from labs.providers import Available, claims, containers, engine, kindconfig, kubeconfigs, loading
 from labs.providers.exclusive import alone
-from labs.providers.kind_cluster import KindsCluster, mapped_here
+from labs.providers.kind_cluster import API_PORT, KindsCluster, mapped_here
 from labs.providers.standing import standing
 from labs.waiting import wait_while
 
@@ -42,6 +43,7 @@ class LabKind(KindCluster):  # type: ignore[misc]
 
     def export_kubeconfig(self) -> None:
         """Writes the kubeconfig of a cluster that is there. Raises subprocess.CalledProcessError."""
+        _drop_kubeconfig(self.name)  # kind would add to what is there, through a link, too
         self._kind("export", "kubeconfig", f"--name={self.name}", f"--kubeconfig={self.kubeconfig_path}")
 
     def load_archive(self, path: str) -> None:
@@ -74,8 +76,8 @@ def connect(argument: str = "") -> KindsCluster:
     """The learner's cluster, if it is up. EngineDown; ClusterGone where it is not there or does not answer."""
     name = _own_name()
     found, kubeconfig = containers.nodes(name), _kubeconfig(name)
-    if not found or not all(one.running for one in found) or not kubeconfig.exists():
-        raise ClusterGone(f"The cluster {name} is not up.", _why_not_up(found), "`python -m labs up` makes it so.")
+    if not found or not all(one.running for one in found) or _kubeconfig_fault(found, kubeconfig):
+        raise ClusterGone(f"The cluster {name} is not up.", _why_not_up(found, kubeconfig), "`python -m labs up` makes it so.")
     cluster = KindsCluster(name, kubeconfig, tools.find("kubectl"), found)
     with cluster.answering("read the namespace of the course's own Pods", "`python -m labs up` completes the cluster."):
         if not _completed(cluster):
@@ -152,9 +154,10 @@ def _create(kind: LabKind, say: Say, again: bool = True) -> None:
     for node_port, port in ports.items():
         if port != node_port:
             say(f"Node port {node_port} will answer on this laptop's port {port}.")
-    kind.kubeconfig_path.unlink(missing_ok=True)
+    _drop_kubeconfig(kind.name)
     path = home.state() / f"{kind.name}.kindconfig.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    with home.keeping("The configuration of this cluster"):
+        own_files.write(path, yaml.safe_dump(config, sort_keys=False))
     if not containers.image_here(kind.image):
         say(f"The node image {kind.image.partition('@')[0]} is not here yet: kind pulls it first (about 400 MB).")
     with loading.loaded_early(kind.name, versions.workload_image(), kind.load_archive):
@@ -197,8 +200,9 @@ def _revived(kind: LabKind, say: Say) -> bool:
     if len(found) != len(kindconfig.read()["nodes"]):
         say(f"The cluster {kind.name} was left half made: {len(found)} of its nodes are there.")
         return False
-    if not kind.kubeconfig_path.exists():
-        say("Its kubeconfig was lost; writing it again.")
+    fault = _kubeconfig_fault(found, kind.kubeconfig_path)
+    if fault:
+        say(f"Writing its kubeconfig again: {fault}.")
         try:
             kind.export_kubeconfig()
         except subprocess.CalledProcessError as error:
@@ -331,6 +335,7 @@ def _wait_dns(cluster: KindsCluster) -> None:
 def _delete(kind: LabKind) -> None:
     """Removes the cluster and what belongs to it, in any state; its name stays the learner's."""
     containers.remove_neighbour(kind.name)
+    _drop_kubeconfig(kind.name)  # kind would change what a link leads to, and stop at what is no kubeconfig
     kind.delete()
     _remove_files(kind.name)
 
@@ -364,13 +369,29 @@ def _kubeconfig(name: str) -> Path:
     return home.state() / f"{name}.kubeconfig"
 
 
+def _drop_kubeconfig(name: str) -> None:
+    """Removes the kubeconfig; one with other clusters in it is put aside. LabError where that cannot be done."""
+    with home.keeping("The kubeconfig of this cluster"):
+        kubeconfigs.make_way(_kubeconfig(name), f"kind-{name}")
+
+
 def _remove_files(name: str) -> None:
-    _kubeconfig(name).unlink(missing_ok=True)
-    (home.state() / f"{name}.kindconfig.yaml").unlink(missing_ok=True)
+    _drop_kubeconfig(name)
+    with home.keeping("The configuration of this cluster"):
+        own_files.remove(home.state() / f"{name}.kindconfig.yaml")
 
 
-def _why_not_up(found: list[containers.NodeContainer]) -> str:
+def _why_not_up(found: list[containers.NodeContainer], kubeconfig: Path) -> str:
     if not found:
         return "It was not made yet, or it was deleted."
     stopped = [one.name for one in found if not one.running]
-    return f"Its nodes have stopped: {', '.join(stopped)}." if stopped else "Its kubeconfig is gone."
+    return f"Its nodes have stopped: {', '.join(stopped)}." if stopped else f"{_kubeconfig_fault(found, kubeconfig)}."
+
+
+def _kubeconfig_fault(found: list[containers.NodeContainer], kubeconfig: Path) -> str:
+    """Why the kubeconfig does not lead to this cluster's API server, where kind has mapped it; "" where it does."""
+    servers = [f"https://{one.mappings[API_PORT]}" for one in found if API_PORT in one.mappings]
+    cluster: dict[str, str | None] = {"certificate-authority-data": None}
+    if servers:
+        cluster["server"] = servers[0]
+    return kubeconfigs.fault(kubeconfig, cluster, {"client-certificate-data": None, "client-key-data": None})

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from labs.embedded import host, launch
+from labs.embedded import host, launch, own_files
 from labs.embedded.launch import Files
 from tests.differential.asking import NAMESPACE
 from tests.differential.conftest import KUBECTL, REAL
@@ -124,7 +124,7 @@ def sides(real: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple
             "users": [{"name": "x", "user": {"token": running.token}}],
             "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
         }  # fmt: skip
-        launch.write_private(home / "kubeconfig", json.dumps(settings))
+        own_files.write(home / "kubeconfig", json.dumps(settings))
         theirs, ours = Side(REAL, home), Side(str(home / "kubeconfig"), home)
         ours.run("kubectl", "create", "namespace", NAMESPACE)
         theirs.make()

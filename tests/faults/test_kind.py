@@ -324,7 +324,7 @@ def test_a_lost_kubeconfig_is_written_again(cluster: Cluster) -> None:
         providers.connect()
     again, said = up()
     assert ids() == before
-    assert "kubeconfig was lost" in said
+    assert "Writing its kubeconfig again" in said
     assert again.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert answers(again).out == "pod2"
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -72,7 +73,7 @@ def up(argument: str, say: Say) -> Cluster:
     """
     config = kubeconfig.extract(kubeconfig.sources(kubeconfig.paths()), argument)
     own = kubeconfig.own_path(argument)
-    before = kubeconfig.context_of(kubeconfig.read_own(own))["namespace"] if own.exists() else ""
+    before = _namespace_before(own)
     context = kubeconfig.context_of(config)
     where = place(os.environ.get("LABS_NAMESPACE", "").strip(), before, context.get("namespace", ""))
     shared.check_lent(where.namespace)
@@ -154,6 +155,14 @@ def down(argument: str, say: Say) -> None:
 
 
 # --- the namespace
+
+
+def _namespace_before(own: Path) -> str:
+    """The namespace that our kubeconfig names; "" where it is not there, or damaged."""
+    try:
+        return str(kubeconfig.context_of(kubeconfig.read_own(own))["namespace"])
+    except ClusterGone:
+        return ""
 
 
 def _namespace(cluster: BorrowedCluster, name: str) -> Any:

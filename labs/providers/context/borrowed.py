@@ -127,7 +127,7 @@ class BorrowedCluster(Cluster):
         configuration = kubernetes_client.Configuration()
         try:
             kubernetes_config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except (OSError, ConfigException) as error:
+        except (OSError, ConfigException, ValueError, TypeError, LookupError, AttributeError) as error:
             raise LabError(
                 f"The credentials of context {self.name} cannot be used.",
                 str(error),

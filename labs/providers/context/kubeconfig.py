@@ -17,11 +17,13 @@ from typing import Any
 import yaml
 
 from labs import home
-from labs.errors import BadInput, LabError
+from labs.embedded import own_files
+from labs.errors import BadInput, ClusterGone, LabError
 
 Kubeconfig = dict[str, Any]
 
 SOURCE = "labs.ports/source"  # the extension of our context that names the files it was taken from
+_BODIES = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _INLINE = {"certificate-authority", "client-certificate", "client-key"}  # kubectl's --flatten knows the same three
 
 
@@ -42,8 +44,11 @@ def paths() -> list[Path]:
     In the course's own terminals and kernels KUBECONFIG is a file of ours: then the files that it was taken from.
     """
     wish = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    if len(wish) == 1 and wish[0].resolve().parent == home.state():
-        wish = taken_from(wish[0])
+    if len(wish) == 1 and Path(os.path.realpath(wish[0])).parent == home.state():
+        try:
+            wish = taken_from(wish[0])
+        except LabError:  # damaged; `up` writes it again
+            wish = []
     return [path.absolute() for path in wish] or [Path.home() / ".kube" / "config"]
 
 
@@ -67,9 +72,19 @@ def _read(path: Path) -> Kubeconfig:
         config = yaml.safe_load(path.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise _unusable(path, " ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise _unusable(path, "it is nested too deeply") from error
     if not isinstance(config, dict):
         raise _unusable(path, f"it holds a {type(config).__name__}, not a mapping with clusters, users and contexts")
+    for kind, key in _BODIES.items():
+        entries = config.get(kind) or []
+        if not (isinstance(entries, list) and all(_is_entry(entry, key) for entry in entries)):
+            raise _unusable(path, f"its {kind} are no list of mappings with a name and a {key}")
     return config
+
+
+def _is_entry(entry: Any, key: str) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get(key) or {}, dict)
 
 
 def _unusable(path: Path, why: str) -> LabError:
@@ -167,11 +182,8 @@ def own_path(context: str) -> Path:
 
 def write_own(path: Path, config: Kubeconfig) -> None:
     """Writes a kubeconfig, readable by its owner alone from its first byte on; in one step, so no reader sees a half."""
-    half = path.with_suffix(f".{os.getpid()}")
-    half.unlink(missing_ok=True)
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2)  # JSON is YAML
-    os.replace(half, path)
+    with home.keeping(f"The kubeconfig {path.name}"):
+        own_files.write(path, json.dumps(config, indent=2))  # JSON is YAML
 
 
 def context_of(config: Kubeconfig) -> dict[str, Any]:
@@ -186,5 +198,13 @@ def server_of(config: Kubeconfig) -> str:
 
 
 def read_own(path: Path) -> Kubeconfig:
-    """A kubeconfig of ours."""
-    return _read(path)
+    """A kubeconfig of ours, with its one context and cluster. ClusterGone where it is damaged: `up` writes it again."""
+    try:
+        config = _read(path)
+        context_of(config)["namespace"], server_of(config)
+    except (LabError, LookupError, TypeError, AttributeError) as error:
+        why = error.why if isinstance(error, LabError) else "It is not as the course wrote it."
+        raise ClusterGone(
+            f"The course's own kubeconfig {path} is damaged.", why, "`python -m labs up` writes it again."
+        ) from error
+    return config
