@@ -4,9 +4,13 @@ Does not do any of it by itself: says what it does, and shows an error as its te
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from typing import NoReturn, TextIO
 
+from labs import home
 from labs.errors import LabError
 
 COMMANDS = {
@@ -44,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given.command, passed_on, given.export)
     except LabError as error:
-        print(error, file=sys.stderr)
+        _print(str(error), sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        _print("\nStopped.", sys.stderr)
         return 130
 
 
@@ -73,7 +77,26 @@ def _run(command: str, passed_on: Sequence[str], export: str | None) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """A line of stdout, at once."""
+    _print(line, sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Where nobody reads it any more (`labs up | head -1`), what is under way goes on, in silence. LabError on a full disk."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        _silence(stream)
+    except OSError as error:
+        _silence(stream)
+        raise LabError("The output cannot be written.", str(error), home.advice(error, "Send it elsewhere")) from error
+
+
+def _silence(stream: TextIO) -> None:
+    """What is still to be written goes nowhere: what has failed already, too, which Python would try again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _doctor() -> int:
@@ -159,5 +182,20 @@ def _progress(export: str | None) -> int:
     return 0
 
 
+def program() -> NoReturn:
+    """`main` as a process, wherever its output goes: a terminal without our arrows, a pipe that nobody reads, a full disk."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]  # None where it is closed
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        sys.exit(main())
+    finally:
+        for stream in streams:
+            try:
+                stream.flush()
+            except OSError:
+                _silence(stream)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

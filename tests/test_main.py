@@ -1,8 +1,9 @@
 """The command line: usage, exit codes, and errors without a traceback. Providers are stood in for."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,66 @@ def test_lab_passes_on_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["lab", "--no-browser", "--port", "8899", "--help"]) == 0
     assert main(["lab"]) == 0
     assert seen == [["--no-browser", "--port", "8899", "--help"], []]
+
+
+def program(tmp_path: Path, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Runs `python -m labs` in a process of its own, on a terminal that knows ASCII alone, where nothing is there yet."""
+    environment = {"PATH": os.defpath, "LABS_HOME": str(tmp_path / "für"), "LABS_CLUSTER": "embedded"}
+    environment["PYTHONIOENCODING"] = "ascii"
+    root = Path(__file__).resolve().parents[1]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    command = [sys.executable, "-m", "labs", *words]
+    return subprocess.run(command, env=environment, cwd=root, encoding="utf-8", timeout=60, **streams)
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """The end of a pipe whose other end is closed: what `| head -1` leaves when it has its line."""
+    there, here = os.pipe()
+    os.close(there)
+    yield here
+    os.close(here)
+
+
+@pytest.mark.parametrize(("command", "code"), [("progress", 0), ("down", 0), ("status", 1), ("--help", 0)])
+def test_a_reader_who_has_gone_is_no_fault(command: str, code: int, unread: int, tmp_path: Path) -> None:
+    """What was asked for is done all the same."""
+    done = program(tmp_path, command, stdout=unread)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_reader_of_errors_who_has_gone_is_no_fault(unread: int, tmp_path: Path) -> None:
+    assert program(tmp_path, "env", stdout=unread, stderr=unread).returncode == 1
+    assert program(tmp_path, "frobnicate", stderr=unread).returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_the_output_is_told(tmp_path: Path) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = program(tmp_path, "progress", stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The output cannot be written.") and "Make room" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_terminal_cannot_show_is_spelt(tmp_path: Path) -> None:
+    done = program(tmp_path, "progress")
+    assert done.returncode == 0, done.stderr
+    assert "f\\xfcr/state/progress.json" in done.stdout
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("lab", "prepare", "doctor", "progress")])
+@pytest.mark.parametrize("name", ["../../evil", "x" * 300])
+def test_a_name_that_no_cluster_can_have_is_refused_first(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {"LABS_HOME": str(tmp_path / "home"), "LABS_NAME": name, "LABS_CLUSTER": "embedded"}.items():
+        monkeypatch.setenv(variable, value)
+    code = main([command])
+    told = capsys.readouterr()
+    assert code == 1
+    assert "cannot be the name of a cluster" in told.out + told.err
+    assert [path.name for path in tmp_path.rglob("*") if "evil" in str(path) or "xx" in path.name] == []
 
 
 def test_as_a_program_it_has_no_traceback(tmp_path: Path) -> None:
