@@ -132,5 +132,5 @@ def _late(what: str, limit: float) -> NotInTime:
     return NotInTime(
         f"Waited {limit:.0f} s for {what}, in vain.",
         "The cluster is very busy, or a finalizer holds it.",
-        "Run the cell again; if it happens twice, `python -m labs reset`.",
+        "Run this again; if it happens twice, `python -m labs up` looks what is wrong with the cluster.",
     )
