@@ -5,9 +5,7 @@ sshd (user-group-modes.patch) it takes a group that has no member but us, which 
 sshd it takes a sticky folder on the way (/tmp), where only its owner can rename what belongs to him. Changes nothing.
 """
 
-import grp
 import os
-import pwd
 import stat
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +53,9 @@ def _trusted() -> set[int]:
 @lru_cache
 def _members(group: int) -> frozenset[int]:
     """The numbers of a group's users; with -1 for those who cannot be known, as of a group without a single one."""
+    import grp  # Windows has neither, and doctor, which uses this module, says there what to do
+    import pwd
+
     try:
         name, _, _, named = grp.getgrgid(group)
     except KeyError:
@@ -79,6 +80,8 @@ def _has_list(place: Path) -> bool:
 
 
 def _user(number: int) -> str:
+    import pwd
+
     try:
         return f"user {pwd.getpwuid(number).pw_name}"
     except KeyError:
@@ -86,6 +89,8 @@ def _user(number: int) -> str:
 
 
 def _group(number: int) -> str:
+    import grp
+
     try:
         return grp.getgrgid(number).gr_name
     except KeyError:

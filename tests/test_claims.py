@@ -1,7 +1,6 @@
 """Whose a kind cluster is: labs.providers.claims; kind's provider leaves those of others alone. The engine is a stub."""
 
 import base64
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +33,7 @@ def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
 
     def somebody(user: str, number: int, machine: str = "lab", folder: str = "") -> None:
         monkeypatch.setattr(claims, "_user", lambda: user)
-        monkeypatch.setattr("os.geteuid", lambda: number)
-        monkeypatch.setattr(socket, "gethostname", lambda: machine)
+        monkeypatch.setattr(claims, "_account", lambda: f"{number}@{machine}")
         monkeypatch.setenv("LABS_HOME", str(tmp_path / (folder or user)))
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / f"{user}.own"))
 

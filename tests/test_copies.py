@@ -169,6 +169,25 @@ def test_the_table_of_facts_comes_along_and_is_always_the_newest(course: Course)
     assert (course.course / copies.FACTS).read_text() == "the facts"
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\0", b"[1]", b"[" * 100_000])
+def test_damaged_files_of_ours_are_written_again(damage: bytes, course: Course) -> None:
+    """And a lesson that cannot be known for untouched any more counts as worked in."""
+    course.work("mine")
+    for name in (copies.RECORD, copies.FACTS):
+        (course.course / name).write_bytes(damage)
+    assert course.update() == [NAME, NEW]
+    assert course.source(NAME) == "mine"
+    assert (course.course / copies.FACTS).read_text() == "the facts"
+    assert isinstance(json.loads((course.course / copies.RECORD).read_bytes()), dict)
+
+
+def test_a_damaged_notebook_is_the_learners(course: Course) -> None:
+    (course.course / NAME).write_bytes(b"[" * 100_000)
+    course.lesson("two")
+    assert course.update() == [NAME, NEW]
+    assert (course.course / NAME).read_bytes() == b"[" * 100_000
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "course").write_text("a file is in the way")

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,12 @@ def test_what_belongs_to_root_is_good_for_everybody() -> None:
             assert weakness(own) == ""
 
         assert as_nobody(judge) == ""
+
+
+def test_it_can_be_imported_where_there_are_no_such_users() -> None:
+    """On Windows `doctor` says what to do; that uses labs.home, too."""
+    script = "import sys; sys.modules |= dict.fromkeys(('pwd', 'grp', 'resource', 'termios')); from labs import doctor"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 
 # --- the course's own folders

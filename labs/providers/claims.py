@@ -223,7 +223,11 @@ def _taken(name: str) -> Holder:
 
 def _me(keep: bool = False) -> Learner:
     """This learner. keep: makes the state folder's id where there is none."""
-    return Learner(_user(), f"{os.geteuid()}@{socket.gethostname()}", _home_id(keep))
+    return Learner(_user(), _account(), _home_id(keep))
+
+
+def _account() -> str:
+    return f"{os.geteuid()}@{socket.gethostname()}"
 
 
 def _user() -> str:
