@@ -155,7 +155,7 @@ def ensure_neighbour(cluster: str, beside: NodeContainer, volume: str) -> None:
     if there is not None:
         if any(mount.get("Name") == volume for mount in there["Mounts"]) and engine.ask("start", name).code == 0:
             return
-        engine.ask("rm", "-f", name)
+        engine.ask("rm", "--force", "--volumes", name)  # the node image has an unnamed one
     done = engine.ask(
         "run", "--detach", "--name", name, "--hostname", name, "--network", beside.network, "--restart", "unless-stopped",
         "--label", f"{NEIGHBOUR_LABEL}={cluster}", "--volume", f"{volume}:/var/lib/labs.ports:ro",
@@ -173,7 +173,7 @@ def remove_neighbour(cluster: str) -> None:
     """Removes the neighbour, if it is there. Another program's container of that name stays."""
     shown = _inspect(neighbour_name(cluster))
     if shown is not None and _is_neighbour(shown, cluster):
-        engine.ask("rm", "-f", neighbour_name(cluster))
+        engine.ask("rm", "--force", "--volumes", neighbour_name(cluster))  # those without a name
 
 
 def _inspect(container: str) -> dict[str, Any] | None:
