@@ -73,8 +73,7 @@ class StubEngine:
             found = [{"Name": one, "Labels": self.volumes[one]} for one in words if one in self.volumes]
             return Ran(int(len(found) < len(words)), json.dumps(found), "")
         if verb == "ls":
-            label = words[-1].removeprefix("label=")
-            return Ran(0, "\n".join(one for one, labels in self.volumes.items() if label in (labels or {})), "")
+            return Ran(0, "\n".join(one for one in self.volumes if words[-1].removeprefix("name=") in one), "")
         return Ran(int(self.volumes.pop(name, None) is None), "", "no such volume")
 
     def _ps(self, *words: str) -> Ran:

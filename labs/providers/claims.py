@@ -175,15 +175,16 @@ def of_others() -> dict[str, Holder]:
 
 def _all() -> list[str]:
     """The names that are kept on this engine."""
-    listed = engine.ask("volume", "ls", "--quiet", "--filter", f"label={CLUSTER}")
-    return [name.removeprefix(volume("")) for name in listed.out.split()]
+    listed = engine.ask("volume", "ls", "--quiet", "--filter", f"name={volume('')}").out.split()
+    return [name.removeprefix(volume("")) for name in listed if name.startswith(volume(""))]
 
 
 def _held(wanted: Sequence[str]) -> dict[str, Holder]:
     """Who has those of the names that a volume keeps."""
-    if not wanted:
+    kept = [name for name in _all() if name in wanted]
+    if not kept:
         return {}
-    shown = engine.ask("volume", "inspect", *map(volume, wanted))  # tells of those that are there; exit code 1 for the rest
+    shown = engine.ask("volume", "inspect", *map(volume, kept))
     me = _me()
     held = {}
     for one in json.loads(shown.out or "[]"):

@@ -406,7 +406,7 @@ def test_a_cluster_deleted_underneath_is_told_and_made_anew(cluster: Cluster) ->
     gone = providers.connect()
     lesson = Lesson(gone, "99-faults")
     lesson.start()
-    engine.ask("rm", "-f", *ids())
+    engine.ask("rm", "-fv", *ids())
     with pytest.raises(ClusterGone, match="is gone"):
         lesson.apply("02-pod2")
     with pytest.raises(ClusterGone, match="is not up"):
@@ -423,7 +423,7 @@ def test_half_a_cluster_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {port for one in containers.nodes(NAME) for port in one.mappings} == {kind_cluster.API_PORT}
     monkeypatch.delenv("LABS_HOST_PORTS")
     worker = next(one.name for one in containers.nodes(NAME) if one.name.endswith("worker"))
-    engine.ask("rm", "-f", worker)
+    engine.ask("rm", "-fv", worker)
     again, said = up()
     assert "half made" in said
     assert "Replacing" in said
