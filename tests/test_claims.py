@@ -155,10 +155,15 @@ def test_an_engine_that_keeps_no_volume(engine_stub: StubEngine, become: Become,
 
 @pytest.mark.parametrize(
     ("user", "second"),
-    [("alice", "alice"), ("DOM\\Al Ice", "dom-al-ice"), ("李雷", "other"), ("-", "other"), ("x" * 99, "x" * 24)],
+    [("alice", "alice"), ("DOM\\Al Ice", "dom-al-ice"), ("李雷", "other"), ("-", "other"), ("x" * 99, "x" * 41)],
 )
-def test_names_are_such_that_kind_takes_them(user: str, second: str) -> None:
+def test_names_are_such_that_kind_takes_them(user: str, second: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert claims.candidates("ports", user)[:3] == ["ports", f"ports-{second}", f"ports-{second}-2"]
+    longest = claims.candidates("p" * home.LONGEST_NAME, user)
+    assert len(set(longest)) == claims.MOST_NAMES
+    for name in (*claims.candidates("ports", user), *longest):
+        monkeypatch.setenv("LABS_NAME", name)
+        assert home.cluster_name() == name, "BadInput where no cluster can be called that"
 
 
 # --- the same learner

@@ -68,10 +68,11 @@ class Holder:
 def candidates(first: str, user: str = "") -> list[str]:
     """The names for a learner's cluster, the first choice first: "ports", "ports-alice", "ports-alice-2", …
 
-    user: the learner's name; "" means whoever runs this.
+    user: the learner's name; "" means whoever runs this. What is too long for a cluster's name is cut.
     """
-    plain = re.sub("[^a-z0-9]+", "-", (user or _user()).lower()).strip("-")[:24].strip("-") or "other"
-    return [first, f"{first}-{plain}", *(f"{first}-{plain}-{number}" for number in range(2, MOST_NAMES))]
+    plain = re.sub("[^a-z0-9]+", "-", (user or _user()).lower()).strip("-") or "other"
+    second = f"{first[: home.LONGEST_NAME - 12]}-{plain}"[: home.LONGEST_NAME - 2].rstrip("-")
+    return [first, second, *(f"{second}-{number}" for number in range(2, MOST_NAMES))]
 
 
 def volume(name: str) -> str:
@@ -284,7 +285,7 @@ def _made_here(name: str, nodes: Sequence[containers.NodeContainer]) -> bool:
 def _authority(path: Path, name: str) -> bytes:
     """The certificate authority that a kubeconfig has for kind's cluster of that name; b"" where it has none."""
     try:
-        config: Any = yaml.safe_load(path.read_text("utf-8"))
+        config: Any = yaml.safe_load(own_files.read(path))
         data = next(one["cluster"]["certificate-authority-data"] for one in config["clusters"] if one["name"] == f"kind-{name}")
         return base64.b64decode(data).strip()
     except _UNREADABLE:
