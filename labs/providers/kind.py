@@ -18,7 +18,7 @@ from labs import home, marker, namespaces, seats, tools, versions
 from labs.cluster import Cluster
 from labs.embedded import own_files
 from labs.errors import BadInput, ClusterGone, EngineDown, LabError, NotInTime
-from labs.providers import Available, claims, containers, engine, kindconfig, kubeconfigs, loading
+from labs.providers import Available, claims, containers, engine, kindconfig, kube_proxy, kubeconfigs, loading
 from labs.providers.exclusive import alone
 from labs.providers.kind_cluster import API_PORT, KindsCluster, mapped_here
 from labs.providers.standing import standing
@@ -218,7 +218,9 @@ def _revived(kind: LabKind, say: Say) -> bool:
             waiting = _nodes_wrong(cluster)
     if waiting:
         say(f"It did not come back: {waiting}.")
-    return not waiting
+        return False
+    kube_proxy.repair(cluster, say)
+    return True
 
 
 def _nodes_wrong(cluster: KindsCluster) -> str:

@@ -93,43 +93,6 @@ def as_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], 
 # --- before there is a cluster
 
 
-TAKES = """
-import socket, sys
-from labs.providers import claims
-socket.gethostname = lambda: sys.argv[1]
-print("ready", flush=True)
-sys.stdin.readline()
-print(claims.take(claims.candidates(sys.argv[2], "other"), lambda line: None))
-"""
-
-
-def test_of_learners_who_take_a_name_at_the_same_moment_one_gets_it(tmp_path: Path) -> None:
-    """Processes of four accounts; each gets a name of its own."""
-    name = f"{NAME}-race"
-    takers = [
-        subprocess.Popen(
-            [sys.executable, "-c", TAKES, f"machine-{number}", name],
-            encoding="utf-8",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"LABS_HOME": str(tmp_path / str(number))},
-        )
-        for number in range(4)
-    ]
-    for taker in takers:
-        assert taker.stdout is not None and taker.stdout.readline() == "ready\n"
-    for taker in takers:
-        assert taker.stdin is not None
-        taker.stdin.write("now\n")
-        taker.stdin.flush()
-    try:
-        taken = [taker.communicate(timeout=60)[0].strip() for taker in takers]
-    finally:
-        for one in claims.candidates(name, "other"):
-            claims.release(one)
-    assert sorted(taken) == [name, f"{name}-other", f"{name}-other-2", f"{name}-other-3"]
-
-
 def test_nothing_is_left_of_an_up_that_was_interrupted() -> None:
     """Fault: Ctrl-C (SIGINT to the whole group, as a terminal sends it) while kind makes the nodes."""
     making = subprocess.Popen(
@@ -327,6 +290,19 @@ def test_a_lost_kubeconfig_is_written_again(cluster: Cluster) -> None:
     assert "Writing its kubeconfig again" in said
     assert again.kubeconfig.stat().st_mode & 0o777 == 0o600
     assert answers(again).out == "pod2"
+
+
+def test_service_rules_that_somebody_took_away_are_written_again(cluster: Cluster) -> None:
+    """All of a node's, and one chain of another's; kube-proxy would do it within the hour."""
+    first, second = (node.name for node in cluster.nodes)
+    assert containers.execute(first, ["nft", "flush", "ruleset"]).code == 0
+    assert containers.execute(second, ["nft", "flush", "chain", "ip", "kube-proxy", "services"]).code == 0
+    again, said = up()
+    assert "Service rules are gone" in said
+    assert [line for line in said if first in line] and [line for line in said if second in line]
+    assert answers(again).out == "pod2"
+    _, said = up()
+    assert "Service rules are gone" not in said
 
 
 def test_lost_seats_are_made_again(cluster: Cluster) -> None:
