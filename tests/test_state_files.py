@@ -19,13 +19,13 @@ from labs.__main__ import main
 from labs.embedded import host, launch, own_files
 from labs.errors import ClusterGone, EngineDown
 from labs.providers import engine
+from tests.another_user import NOBODY, only_root
 
 PROBLEM = host.problem()
 needs_cluster = pytest.mark.skipif(PROBLEM is not None, reason=PROBLEM.why if PROBLEM else "")
 
 NAME = "damaged"
 MINE = "something of the learner's own\n"
-NOBODY = 65534
 FILES = {
     "provider": f"{NAME}.provider",
     "kubeconfig": f"{NAME}.kubeconfig",
@@ -266,6 +266,14 @@ def test_what_is_no_file_of_ours_is_not_read(tmp_path: Path) -> None:
     os.truncate(large, 1 << 40)
     with pytest.raises(ValueError, match="bytes"):
         own_files.read(large)
+
+
+@only_root
+def test_what_belongs_to_somebody_else_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    os.chown(tmp_path / "file", NOBODY, NOBODY)
+    with pytest.raises(ValueError, match="belongs to another user"):
+        own_files.read(tmp_path / "file")
 
 
 def test_what_is_in_the_way_is_kept_aside(tmp_path: Path) -> None:
