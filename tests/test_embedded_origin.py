@@ -4,6 +4,7 @@ The programs on ports of loopback, without a cluster; then a cluster of this fil
 machine allows none. What the programs answer else is in test_embedded_agnhost.py.
 """
 
+import asyncio
 import base64
 import json
 import socket
@@ -11,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import portforward, stream
 
-from labs.embedded import host, launch, origin
+from labs.embedded import host, launch, listeners, origin
 from labs.embedded.launch import Files, Running
 from labs.embedded.plan import AddressPlan
 from tests.test_embedded_agnhost import begin, free_port, until_it_listens
@@ -149,6 +151,40 @@ def test_a_containers_files_are_not_shown_to_the_laptop(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_idle_strangers_do_not_take_a_mapped_port_for_long(monkeypatch: pytest.MonkeyPatch, netexec: tuple[str, int]) -> None:
+    """No more connections at a time than so many; the oldest makes room for who comes then."""
+    monkeypatch.setattr(listeners, "MAPPED", 4)
+    monkeypatch.setattr(listeners, "MAPPED_GRACE", 0.5)
+
+    async def asked() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            mapping = listeners.Mapping(listening, netexec)
+            address = listening.getsockname()
+            idle = [socket.create_connection(address) for _ in range(12)]
+            before = len(asyncio.all_tasks())
+            answered = await asyncio.to_thread(ask, address, "/hostname")
+            assert answered == (200, socket.gethostname())
+            assert len(asyncio.all_tasks()) - before <= 4 * 3, "three tasks a connection"
+            for connection in idle:
+                connection.close()
+            assert await asyncio.to_thread(ask, address, "/shell?cmd=id") == (403, ANY)
+            mapping.close()
+
+    asyncio.run(asked())
+
+
+def test_a_mapped_port_with_nobody_behind_is_closed() -> None:
+    async def asked() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            mapping = listeners.Mapping(listening, ("127.0.0.1", free_port()))
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            assert await asyncio.wait_for(reader.read(), LIMIT) == b""
+            writer.close()
+            mapping.close()
+
+    asyncio.run(asked())
 
 
 # --- a cluster

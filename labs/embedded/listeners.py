@@ -14,6 +14,9 @@ from labs.embedded.store import Store
 
 log = logging.getLogger(__name__)
 _PIECE = 65536
+# Of a mapped port, so that no account can take all of this process' descriptors (two a connection); above what a browser or
+# a load generator of a lesson has at once. A connection may last as long as it likes while there is room.
+MAPPED, MAPPED_GRACE = 64, 10.0  # connections; seconds
 
 
 async def accept(
@@ -46,8 +49,8 @@ async def _taken(connection: socket.socket, take: Callable[[socket.socket], Awai
 
 
 class Waiting:
-    """The connections of a listener whose clients have yet to show who they are. There are `most` of them at a time: one more
-    waits until one of these is done, and ends the oldest that has had its time, so that nobody can take all places for long."""
+    """The connections of a listener whose clients have yet to show who they are, or need not. There are `most` at a time: one
+    more waits until one of these is done, and ends the oldest that has had its time, so nobody takes all places for long."""
 
     def __init__(self, most: int, grace: float) -> None:
         self._most, self._grace = most, grace
@@ -77,7 +80,7 @@ class Mapping:
     def __init__(self, listening: socket.socket, target: tuple[str, int]) -> None:
         listening.setblocking(False)
         self._target = target
-        self._task = asyncio.create_task(accept(listening, self._take))
+        self._task = asyncio.create_task(accept(listening, self._take, Waiting(MAPPED, MAPPED_GRACE)))
 
     def close(self) -> None:
         """Takes no more."""
@@ -85,16 +88,10 @@ class Mapping:
 
     async def _take(self, connection: socket.socket) -> None:
         here_reader, here = await asyncio.open_connection(sock=connection)
-        try:
+        with contextlib.closing(here), contextlib.suppress(OSError):
             there_reader, there = await asyncio.open_connection(sock=await self._onward())
-        except OSError:
-            here.close()
-            return
-        try:
-            await asyncio.gather(_copy(here_reader, there), _copy(there_reader, here))
-        finally:
-            here.close()
-            there.close()
+            with contextlib.closing(there):
+                await asyncio.gather(_copy(here_reader, there), _copy(there_reader, here))
 
     async def _onward(self) -> socket.socket:
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
