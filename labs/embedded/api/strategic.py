@@ -6,6 +6,8 @@ a directive is refused as there, most of it with 500; where the real server pani
 """
 
 import copy
+import json
+from collections import deque
 from typing import Any, NoReturn
 
 from labs.embedded.api import models, status
@@ -122,13 +124,13 @@ def _ordered_list(old: Object, patch: Object, directive: str, model: str) -> Non
 
 def _check_order(given: list[Any], order: list[Any], key: str) -> None:
     """Raises Refused where a list's items do not come in the order that the patch names."""
-    left = [item for item in given if not (isinstance(item, dict) and "$patch" in item)]
     if not given or not order:
         return
-    for wanted in order:
-        if left and _identity(left[0], key) == _identity(wanted, key):
-            left.pop(0)
-    if left:
+    left = [_identity(item, key) for item in given if not (isinstance(item, dict) and "$patch" in item)]
+    at = 0
+    for wanted in (_identity(item, key) for item in order):
+        at += at < len(left) and left[at] == wanted
+    if at < len(left):
         _failed(f"The order in patch list:\n{plain(given)}\n doesn't match $setElementOrder list:\n{plain(order)}\n")
 
 
@@ -141,7 +143,8 @@ def _value(old: Any, value: Any, name: str, model: str, deletes: bool) -> Any:
     key, item = _schema(model, name, True)
     if deletes and not key:
         _element_type(old, value)
-        return [has for has in old if has not in value]
+        gone = {_identity(item, "") for item in value}
+        return [has for has in old if _identity(has, "") not in gone]
     return _list(old, value, name, model, key, item)
 
 
@@ -152,15 +155,14 @@ def _list(old: list[Any], patch: list[Any], name: str, model: str, key: str, ite
     if not old and not patch:
         return old
     if _element_type(old, patch) != "map[string]interface {}":
-        every = [*old, *patch]
-        return _arranged([one for at, one in enumerate(every) if one not in every[:at]], patch, old, "")
+        return _arranged(list({_identity(item, ""): item for item in (*old, *patch)}.values()), patch, old, "")
     if not key:
         _failed("cannot merge lists without merge key for struct")
     made, given = _special(old, patch, key)
+    places = {_identity(has, key): at for at, has in reversed(list(enumerate(made))) if key in has}
     for one in given:
-        identity = _identity(one, key)
-        at = next((at for at, has in enumerate(made) if _same(has.get(key), identity)), None)
-        if at is None:
+        at = places.setdefault(_identity(one, key), len(made))
+        if at == len(made):
             made.append(one)
         else:
             made[at] = _map(made[at], one, item)
@@ -169,37 +171,35 @@ def _list(old: list[Any], patch: list[Any], name: str, model: str, key: str, ite
 
 def _special(old: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
     """The items that stay, and those of the patch that are no directives."""
-    stays, given, replaces = list(old), [], False
+    given, gone, replaces = [], set(), False
     for one in patch:
         if "$patch" not in one:
             given.append(one)
         elif one["$patch"] == "delete":
-            identity = _identity(one, key)
-            stays = [has for has in stays if not _same(has.get(key), identity)]
+            gone.add(_identity(one, key))
         elif one["$patch"] == "replace":
             replaces = True
         elif one["$patch"] == "merge":
             _failed("merging lists cannot yet be specified in the patch")
         else:
             _failed(f"unknown patch type: {_verb(one['$patch'])} in map: {plain(one)}")
+    stays = [has for has in old if key not in has or _identity(has, key) not in gone]
     return (given, []) if replaces else (stays, given)
 
 
 def _arranged(items: list[Any], named: list[Any], before: list[Any], key: str) -> list[Any]:
     """What the patch names in its order, with the rest between as it stood (normalizeElementOrder)."""
-    order, was = [_identity(one, key) for one in named], [_identity(one, key) for one in before]
-
-    def place(one: Any) -> int:
-        return next((at for at, has in enumerate(order) if _same(has, _identity(one, key))), -1)
-
-    chosen = sorted((one for one in items if place(one) >= 0), key=place)
-    rest = [one for one in items if place(one) < 0]
+    order = {_identity(one, key): at for at, one in reversed(list(enumerate(named)))}
+    was = {_identity(one, key): at for at, one in reversed(list(enumerate(before)))}
+    known = [(_identity(one, key), one) for one in items]
+    chosen = deque(sorted((pair for pair in known if pair[0] in order), key=lambda pair: order[pair[0]]))
+    rest = deque(pair for pair in known if pair[0] not in order)
     made: list[Any] = []
     while rest and chosen:
-        left, right = _identity(rest[0], key), _identity(chosen[0], key)
-        first = left in was and right in was and was.index(left) < was.index(right)
-        made.append((rest if first else chosen).pop(0))
-    return made + rest + chosen
+        left, right = was.get(rest[0][0]), was.get(chosen[0][0])
+        first = left is not None and right is not None and left < right
+        made.append((rest if first else chosen).popleft()[1])
+    return made + [one for _, one in (*rest, *chosen)]
 
 
 def _schema(model: str, name: str, is_list: bool) -> tuple[str, str]:
@@ -216,19 +216,14 @@ def _schema(model: str, name: str, is_list: bool) -> tuple[str, str]:
     return MERGE_KEYS.get((model, name), ""), inner if models.is_model(inner) else ""
 
 
-def _identity(item: Any, key: str) -> Any:
-    """By what an item is known: its merge key's value, or itself."""
-    if not key:
-        return item
-    if not isinstance(item, dict):
+def _identity(item: Any, key: str) -> tuple[str, Any]:
+    """By what an item is known: its merge key's value, or itself; with its type, as Go tells 80 and 80.0 apart."""
+    if key and not isinstance(item, dict):
         _failed(f"expected a map[string]interface {{}}, but received a {_type(item)}")
-    if key not in item:
+    if key and key not in item:
         _failed(f"map: {plain(item)} does not contain declared merge key: {key}")
-    return item[key]
-
-
-def _same(left: Any, right: Any) -> bool:
-    return _type(left) == _type(right) and bool(left == right)
+    value = item[key] if key else item
+    return _type(value), json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else value
 
 
 def _element_type(old: list[Any], patch: list[Any]) -> str:
