@@ -124,6 +124,48 @@ def test_a_body_in_protobuf(embedded: World) -> None:
         assert requests.post(embedded.base + SERVICES, data=broken, headers=headers, timeout=5).status_code == 400
 
 
+def test_what_is_no_text_becomes_a_mark_so_that_it_can_be_sent_out_again(embedded: World) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    body = b'{"metadata":{"name":"m"},"data":{"a":"\xff\xe2\x82x","b":"\\ud800","c":"\\ud83d\\ude00"}}'
+    assert requests.post(embedded.base + MAPS, data=body, headers=headers, timeout=5).status_code == 201
+    wanted = {"a": "\ufffd\ufffd\ufffdx", "b": "\ufffd", "c": "\U0001f600"}
+    assert embedded.ask("GET", MAPS + "/m").json()["data"] == wanted
+    assert embedded.store.get("configmaps", "n", "m")["data"] == wanted
+
+
+@pytest.mark.parametrize("media", ["json", "merge-patch+json", "strategic-merge-patch+json", "json-patch+json"])
+def test_what_is_nested_too_deeply_is_refused(embedded: World, media: str) -> None:
+    embedded.ask("POST", MAPS, configmap("m"))
+    method, path = ("POST", MAPS) if media == "json" else ("PATCH", MAPS + "/m")
+    for depth, wanted in ((250, (200, 201, 422)), (400, (400,)), (100_000, (400,))):
+        nested = "[" * depth + "]" * depth
+        body = f'{{"metadata":{{"name":"{"n" if media == "json" else "m"}{depth if media == "json" else ""}"}},"a":{nested}}}'
+        if media == "json-patch+json":
+            body = f'[{{"op":"add","path":"/a","value":{nested}}}]'
+        answer = embedded.ask(method, path, headers={"Content-Type": f"application/{media}"}, data=body)
+        assert answer.status_code in wanted, answer.text
+
+
+def test_a_json_patch_does_not_grow_without_end(embedded: World) -> None:
+    embedded.ask("POST", MAPS, configmap("m"))
+    kind = {"Content-Type": "application/json-patch+json"}
+    grown = [{"op": "copy", "from": "/data", "path": f"/data/{number}"} for number in range(40)]  # twice as much each time
+    assert embedded.ask("PATCH", MAPS + "/m", grown, headers=kind).status_code == 422
+
+
+def test_warnings_are_shortened_where_they_are_many(embedded: World) -> None:
+    body = {"metadata": {"name": "m"}, **{"x" * 300 + str(number): 1 for number in range(90)}}
+    answer = embedded.ask("POST", MAPS, body)
+    told = answer.headers["Warning"]
+    assert answer.status_code == 201 and len(told) < 8000 and told.startswith('299 - "unknown field \\"xxx')
+
+
+def test_what_is_no_name_is_in_no_path(embedded: World) -> None:
+    for name in ("a%0Ab", "a%00b", "..%2F..", "%F0%9F%98%80"):
+        answer = embedded.ask("GET", f"{MAPS}/{name}")
+        assert (answer.status_code, answer.json()["reason"]) == (404, "NotFound")
+
+
 # --- deletion
 
 
@@ -285,6 +327,10 @@ def test_scale(embedded: World) -> None:
     merge = {"Content-Type": "application/merge-patch+json"}
     assert embedded.ask("PATCH", place + "/d/scale", {"spec": {"replicas": 3}}, headers=merge).json()["spec"] == {"replicas": 3}
     assert embedded.ask("GET", place + "/d").json()["spec"]["replicas"] == 3
+    for wrong in ({"spec": 5}, {"spec": {"replicas": True}}, {"spec": {"replicas": -1}}, {"metadata": 5}, {"kind": [1]}):
+        assert embedded.ask("PATCH", place + "/d/scale", wrong, headers=merge).status_code == 422
+    for wrong in ({"spec": 5}, {"metadata": {"name": "other"}}, {"metadata": {"name": "d"}, "spec": {"replicas": "1"}}):
+        assert embedded.ask("PUT", place + "/d/scale", wrong).status_code == 400
 
 
 def test_secrets_are_kept_in_base64(embedded: World) -> None:

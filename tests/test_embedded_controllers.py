@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from labs.embedded import controllers
+from labs.embedded.controllers import replicasets
 from labs.embedded.store import Store
 from tests.embedded_controllers_world import NODES, World
 
@@ -198,6 +199,28 @@ def test_a_replica_set_replaces_adopts_and_releases(world: World) -> None:
     first = next(pod for pod in world.all("pods") if pod["metadata"]["name"] != "mine")
     world.change("pods", first["metadata"]["name"], status={"phase": "Failed"})
     assert len(world.all("pods")) == 4, "what has failed is replaced"
+
+
+def test_a_replica_set_makes_no_more_pods_than_a_machine_bears(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicasets, "MOST", 3)
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}
+    spec = {"replicas": 2_000_000_000, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    world.store.create("replicasets", {"metadata": {"name": "rs", "namespace": "ns"}, "spec": spec})
+    assert len(world.all("pods")) == 3
+    assert world.events("FailedCreate") == ["Error creating: the embedded cluster makes at most 3 Pods of a ReplicaSet"]
+
+
+def test_a_deployment_adopts_what_another_left_to_itself(world: World) -> None:
+    world.deployment()
+    world.run()
+    [left] = world.all("replicasets")
+    world.change("replicasets", left["metadata"]["name"], metadata={"ownerReferences": []})
+    world.store.remove("deployments", "ns", "web")
+    world.deployment()
+    world.run()
+    [adopted] = world.all("replicasets")
+    assert adopted["metadata"]["uid"] == left["metadata"]["uid"]
+    assert adopted["metadata"]["ownerReferences"][0]["uid"] == world.get("deployments", "web")["metadata"]["uid"]
 
 
 def test_a_replica_set_whose_template_does_not_match_makes_nothing(world: World) -> None:

@@ -4,13 +4,14 @@ Sources: strconv.Quote, encoding/json, fmt's %v, encoding/base64.
 """
 
 import base64
+import binascii
 import json
 import re
 from typing import Any
 
 _ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", '"': r"\"", "\\": r"\\"}
 _HTML = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}  # json.Marshal escapes these, too
-_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 def quote(text: str) -> str:
@@ -56,23 +57,28 @@ def plain(value: Any) -> str:
 def base64_bytes(text: str) -> bytes:
     """The bytes of a base64 text. Raises ValueError with the position of the first byte that is wrong, as Go counts it."""
     data = text.encode()
-    groups, padding = b"", 0
+    try:
+        return base64.b64decode(data.translate(None, b"\r\n"), validate=True)
+    except binascii.Error:
+        raise ValueError(_wrong_at(data)) from None
+
+
+def _wrong_at(data: bytes) -> int:
+    letters = padding = 0
     for at, letter in enumerate(data):
         if letter in b"\r\n":
             continue
-        if padding and (len(groups) + padding) % 4 == 0:
-            raise ValueError(at)  # more, after the end
-        if letter == ord("=") and len(groups) % 4 in (2, 3):
+        if padding and (letters + padding) % 4 == 0:
+            return at  # more, after the end
+        if letter == ord("=") and letters % 4 in (2, 3):
             padding += 1
         elif padding:
-            raise ValueError(at - 1)  # a second "=" was due
-        elif chr(letter) not in _LETTERS:
-            raise ValueError(at)
+            return at - 1  # a second "=" was due
+        elif letter not in _LETTERS:
+            return at
         else:
-            groups += bytes([letter])
-    if (len(groups) + padding) % 4:
-        raise ValueError(len(data) if padding else len(data) - len(groups) % 4)
-    return base64.b64decode(groups + b"=" * padding)
+            letters += 1
+    return len(data) if padding else len(data) - letters % 4
 
 
 def parse_int(text: str) -> int:
