@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from labs import home
 from labs.errors import LabError
@@ -25,6 +25,19 @@ COMMANDS = {
     "progress": "what you predicted and mended so far; --export FILE writes it to a file that you may hand in",
 }
 
+class Parser(argparse.ArgumentParser):
+    """argparse's, whose words may stay unread, too: not every Python 3.11's own takes that well."""
+
+    def print_help(self, file: Any = None) -> None:
+        """Help, on stdout."""
+        _print(self.format_help().rstrip(), file or sys.stdout)
+
+    def error(self, message: str) -> NoReturn:
+        """What is wrong with the command line, on stderr; exit code 2."""
+        _print(f"{self.format_usage()}{self.prog}: error: {message}", sys.stderr)
+        raise SystemExit(2)
+
+
 SOON = ("doctor", "status", "env", "reset")  # end within 10 s where nobody answers
 SILENCE = 4.0  # seconds that they wait for an API server or a container engine; two may be silent
 
@@ -33,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: a LabError, its text on stderr; 2: usage; 130: Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     width = max(map(len, COMMANDS))
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m labs",
         usage="python -m labs COMMAND",
         formatter_class=argparse.RawDescriptionHelpFormatter,
