@@ -22,9 +22,10 @@ import pytest
 import trustme
 
 from labs.embedded import controllers, https
-from tests import embedded_hostile_requests as hostile
+from tests import embedded_hostile_http as hostile
+from tests import embedded_hostile_requests
+from tests.embedded_hostile_http import Hostile
 from tests.embedded_hostile_objects import OBJECTS
-from tests.embedded_hostile_requests import Hostile
 from tests.embedded_world import World, world
 
 NUMBER = 2000
@@ -167,7 +168,7 @@ def test_malformed_and_hostile_requests(
     secure.call(lambda: controllers.start(secure.store, "CA"))
     client = Client(secure)
     alive = Hostile("alive", hostile.http("GET", "/api/v1/namespaces/default"))
-    for number, request in enumerate(itertools.islice(hostile.requests(seed), NUMBER)):
+    for number, request in enumerate(itertools.islice(embedded_hostile_requests.requests(seed), NUMBER)):
         if number % TOGETHER == 0:
             _put_back(secure)
         caplog.clear()
@@ -188,9 +189,9 @@ def test_malformed_and_hostile_requests(
 
 
 def test_the_seed_makes_the_requests() -> None:
-    first, again, other = (list(itertools.islice(hostile.requests(seed), 50)) for seed in (7, 7, 8))
+    first, again, other = (list(itertools.islice(embedded_hostile_requests.requests(seed), 50)) for seed in (7, 7, 8))
     assert first == again != other
-    assert {one.kind for one in itertools.islice(hostile.requests(7), 300)} == {
+    assert {one.kind for one in itertools.islice(embedded_hostile_requests.requests(7), 300)} == {
         *("anywhere", "object", "patch", "deletion", "reading", "protobuf", "upgrade", "header", "raw")
     }
 
