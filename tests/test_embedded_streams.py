@@ -39,6 +39,13 @@ def test_exec_carries_output_input_and_the_exit_code(embedded: World, core: clie
     assert (found.read_stdout(), found.read_stderr(), found.returncode) == ("got words\n", "bad\n", 4)
 
 
+def test_the_command_of_an_exec_may_be_long(embedded: World, core: client.CoreV1Api) -> None:
+    """It is in the address of the request, which Go reads up to 1 MB."""
+    embedded.pod()
+    said = stream(core.connect_get_namespaced_pod_exec, "p", "n", command=["echo", "x" * 50_000], stdout=True)
+    assert said == "x" * 50_000 + "\n"
+
+
 def test_exec_of_what_is_not_there(embedded: World, core: client.CoreV1Api) -> None:
     embedded.pod()
     options = {"stdout": True, "stderr": True, "_preload_content": False}

@@ -44,7 +44,11 @@ OLD_ENDPOINTS = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 E
 BODY_PATIENCE = 60.0  # seconds for a client to send its body
 # Of the HTTP server that runs the application: a body is what was sent, whatever Content-Encoding says, as on a real server;
 # the times are for a connection on which nothing is asked (its IdleTimeout), and for requests when it ends, in seconds.
-HTTP: dict[str, Any] = {"auto_decompress": False, "keepalive_timeout": 90.0, "shutdown_timeout": 1.0}
+HEAD_LIMIT = 1 << 20  # bytes: net/http, DefaultMaxHeaderBytes; the command of an exec is in the first line
+HTTP: dict[str, Any] = {
+    "auto_decompress": False, "keepalive_timeout": 90.0, "shutdown_timeout": 1.0,
+    "max_line_size": HEAD_LIMIT, "max_field_size": HEAD_LIMIT,
+}  # fmt: skip
 
 
 class Api:
