@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from labs import home, tools, versions
+from labs.cluster import Address
 from labs.errors import LabError
 from labs.providers import Available, claims, containers, engine, exposure, kindconfig, room
 from labs.providers.engine import Engine
@@ -310,7 +311,7 @@ def gather() -> Facts:
         home=_or_trouble(lambda: str(home.kubeconfig().parent)),
         images=_images() if here else {},
         inotify=_inotify() if system == "Linux" and here else None,
-        ports=_ports(clusters.host_ports if isinstance(clusters, Clusters) else frozenset()),
+        ports=_ports(_embedded_ports() | (clusters.host_ports if isinstance(clusters, Clusters) else frozenset())),
         disk=_disk(found) if isinstance(found, Engine) and here else None,
         embedded=embedded,
         limits=_limits() if embedded.yes else None,
@@ -371,6 +372,16 @@ def _clusters() -> Clusters:
     if len(wanted) == 1:
         raise claims.refused(own, holder)
     return Clusters(next(name for name in wanted if name != own and name not in others), {own: str(holder), **others})
+
+
+def _embedded_ports() -> frozenset[int]:
+    """The ports of this machine that the learner's embedded cluster maps, if it is up."""
+    try:
+        cluster = room("embedded").connect("")
+    except LabError:
+        return frozenset()
+    reached = map(cluster.outside, kindconfig.mapped(kindconfig.read()))
+    return frozenset(at.port for at in reached if isinstance(at, Address))
 
 
 def _ports(own: Collection[int]) -> dict[int, Literal["free", "ours", "taken"]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labs import providers
+from labs import doctor, providers
 from labs.cluster import Address, NotHere
 from labs.embedded import host, launch
 from labs.errors import ClusterGone, NoProvider
@@ -64,6 +64,12 @@ def test_outside_is_the_mapping_or_says_which_there_are(cluster: embedded.Embedd
     assert isinstance(answer, NotHere)
     assert "30066 and 30067" in answer.why
     assert "31000" in answer.why
+
+
+def test_doctor_knows_its_ports(cluster: embedded.EmbeddedCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._embedded_ports() == frozenset(), "none runs"
+    monkeypatch.setattr(embedded, "connect", lambda argument: cluster)
+    assert doctor._embedded_ports() == {30066, 40001}
 
 
 def test_one_that_has_ended_is_told(cluster: embedded.EmbeddedCluster) -> None:
