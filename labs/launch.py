@@ -1,7 +1,7 @@
 """Opens the course: brings the cluster up, the learner's copies up to date, and starts JupyterLab on the first lesson.
 
-Also knows what a shell needs for the course (`python -m labs env`). Does not make clusters (providers do) or install anything
-(labs/bootstrap.py does).
+Also knows what a shell needs for the course (`python -m labs env`). Does not make clusters (providers do), install anything
+(labs/bootstrap.py does), or wait for JupyterLab (labs/lab_server.py does).
 """
 
 import json
@@ -111,22 +111,24 @@ def _name(word: str) -> str:
     return word.partition("=")[0].removeprefix("--")
 
 
-def advice(around: Surroundings, port: int) -> str:
-    """How a browser gets to JupyterLab from here, where it is not opened by itself; "" where it is."""
-    forwarded = f"VS Code forwards port {port}: click the URL that JupyterLab prints below."
+def advice(around: Surroundings, port: int | str) -> str:
+    """How a browser gets to JupyterLab from here, where it is not opened by itself; "" where it is.
+
+    port: where JupyterLab listens; "{port}" where that is not known yet.
+    """
+    forwarded = f"VS Code forwards port {port}: click the URL below."
     return {
         "Codespaces": forwarded,
         "devcontainer": forwarded,
-        "WSL": "Open the URL that JupyterLab prints below in your browser on Windows.",
+        "WSL": "Open the URL below in your browser on Windows.",
         "container": (
             f"This is a container: publish port {port} (`docker run -p 127.0.0.1:{port}:{port}`), run "
-            '`make lab ARGS="--ip 0.0.0.0"`, and open the URL that JupyterLab prints below.'
+            '`make lab ARGS="--ip 0.0.0.0"`, and open the URL below.'
         ),
         "ssh": (
-            f"On your own machine: `ssh -L {port}:127.0.0.1:{port} THIS-MACHINE`; then open the URL that JupyterLab prints "
-            "below there."
+            f"On your own machine: `ssh -L {port}:127.0.0.1:{port} THIS-MACHINE`; then open the URL below there."
         ),
-        "": "" if around.opens else "Open the URL that JupyterLab prints below in a browser.",
+        "": "" if around.opens else "Open the URL below in a browser.",
     }[around.place]
 
 
@@ -199,13 +201,14 @@ def lab(arguments: Sequence[str], say: Say) -> None:
     values = environment_of(cluster)
     around = here()
     channels = kernels.channels()
-    command = [sys.executable, "-m", "jupyterlab"]
+    log = home.state() / f"{home.cluster_name()}.jupyterlab.log"
+    # -P: a learner's random.py in course/ is not the one that JupyterLab imports.
+    command = [sys.executable, "-P", "-m", "labs.lab_server", str(log), advice(around, "{port}")]
     command += jupyter_options(around, arguments, copies.COURSE, shell_command(values), channels.options)
     say(f"The cluster stays up when you close JupyterLab; `{Path(sys.executable).parent}/python -m labs down` ends it.")
-    if advice(around, port_of(arguments)):
-        say(advice(around, port_of(arguments)))
     if channels.warning:
         say(channels.warning)
+    say(f"JupyterLab starts; Ctrl-C in this terminal ends it. Its log: {log}")
     sys.stdout.flush()
     os.chdir(copies.COURSE)
     # A kernel of that name in the learner's home must not take the place of this environment's.

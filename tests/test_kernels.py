@@ -150,9 +150,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         options = [f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--no-browser"]
         launch.lab(options, lambda _: None)
     ((command, environment),) = begun
-    log = top / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, cwd=top, stdout=out, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, env=environment, cwd=top)
+    log = Path(command[command.index("labs.lab_server") + 1])
     made = Lab(process, port, token, Path(environment["JUPYTER_RUNTIME_DIR"]), log)
     try:
         until(lambda: answers(made), made)
