@@ -13,7 +13,7 @@ endif
 VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test contract notebooks record facts lint bench prepare clean venv venv-dev
+.PHONY: help lab test contract notebooks record facts lint lock bench prepare clean venv venv-dev
 
 help: ## This list
 	@echo "make lab      opens the course in JupyterLab, with a cluster behind it (ARGS=\"--no-browser --port 8899\")"
@@ -26,6 +26,7 @@ help: ## This list
 	@echo "make record                   runs the notebooks and keeps their outputs"
 	@echo "make facts                    tries every fact on each cluster, and writes notebooks/facts.md"
 	@echo "make lint                     ruff, mypy, import layers"
+	@echo "make lock                     renews the requirements' locks, and says what changed"
 	@echo "make bench                    the figures: how fast a knob answers, and more"
 	@echo "make clean                    removes .venv, caches and test clusters; never course/, your work"
 	@echo
@@ -52,6 +53,9 @@ record: venv-dev
 lint: venv-dev
 	@$(VENV) -m tests.run lint
 
+lock: venv-dev
+	@$(VENV) -m tests.lock
+
 bench: venv-dev
 	@$(VENV) -m tests.bench
 
@@ -64,10 +68,10 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: python
-	@"$(PYTHON)" labs/bootstrap.py requirements.txt
+	@"$(PYTHON)" -m labs.bootstrap requirements.lock
 
 venv-dev: python
-	@"$(PYTHON)" labs/bootstrap.py requirements-dev.txt
+	@"$(PYTHON)" -m labs.bootstrap requirements-dev.lock
 
 .PHONY: python
 python:

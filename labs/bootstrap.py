@@ -1,21 +1,28 @@
-"""Makes the virtual environment `.venv` and installs what a requirements file asks for; at once where that is done already.
+"""Makes the virtual environment `.venv` and installs what a lock pins; at once where that is done already.
 
-Run as a file, by the machine's own Python: `python3 labs/bootstrap.py requirements.txt`. So it uses the standard library
-alone and nothing of this package. Does not install kind or kubectl (labs/tools.py does).
+Run by the machine's own Python, at the top of the course: `python3 -m labs.bootstrap requirements.lock`. So it uses the
+standard library alone, and of this package only labs/uv.py, which does too. uv installs; pip where uv cannot be had, or could
+not do it. Does not install kind or kubectl (labs/tools.py does).
 """
 
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from labs import uv
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+_OFFLINE = "Is this machine online? PIP_INDEX_URL names a mirror of PyPI. Then run it again."
 
 
 class Stop(Exception):
@@ -23,7 +30,7 @@ class Stop(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Installs a requirements file. Exit code 1, and one line that says what to do, where that cannot be done."""
+    """Installs a lock. Exit code 1, and one line that says what to do, where that cannot be done."""
     try:
         ready(ROOT / arguments[0])
     except Stop as stop:
@@ -35,29 +42,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def ready(requirements: Path) -> None:
-    """Returns when `.venv` has what the file asks for. Stop where that fails."""
-    stamp = VENV / f"installed-{requirements.name}"
-    wanted = fingerprint(requirements)
+def ready(lock: Path) -> None:
+    """Returns when `.venv` has what the lock pins. Stop where that fails."""
+    stamp = VENV / f"installed-{lock.name}"
+    wanted = fingerprint(lock)
     if stamp.exists() and stamp.read_text("utf-8") == wanted and runs("--version"):
         return
-    if not runs("-m", "pip", "--version"):
+    if not runs("--version"):
         make_environment()
-    print(f"Installing {requirements.name} into .venv (a minute or two, the first time).", flush=True)
-    asked = ["install", "--requirement", str(requirements)]
-    if not installed_from_wheels(asked) and pip(*asked).returncode != 0:
-        raise Stop("pip could not install it. Is this machine online? PIP_INDEX_URL names a mirror of PyPI. Then run it again.")
+    if not (installed_from_wheels(lock) or installed_by_uv(lock) or installed_by_pip(lock)):
+        raise Stop(f"pip could not install it. {_OFFLINE}")
     link_this_folder()
     quiet_jupyterlab()
     stamp.write_text(wanted, "utf-8")
 
 
-def pip(*arguments: str, quiet: bool = False) -> "subprocess.CompletedProcess[str]":
-    """Runs pip, in the environment. quiet: what it says is kept and not shown."""
-    command = [str(python()), "-m", "pip", "--disable-pip-version-check", *arguments]
-    if not sys.stdout.isatty():  # nobody watches the progress
-        command.append("--quiet")
-    return subprocess.run(command, capture_output=quiet, encoding="utf-8")
+# --- installing
 
 
 def wheels() -> Path:
@@ -65,30 +65,103 @@ def wheels() -> Path:
     return ROOT / "wheels"
 
 
-def keep_wheels(requirements: Path) -> None:
-    """Fetches the packages that a requirements file asks for into wheels/, unless they are there. Stop where that fails."""
-    stamp, wanted = wheels() / f"of-{requirements.name}", fingerprint(requirements)
+def installed_from_wheels(lock: Path) -> bool:
+    """Installs from wheels/ alone, without network; False where they are not there, or are not all that is asked for.
+
+    Without the lock's hashes, which were checked when the packages were fetched: one that was built here has another.
+    """
+    if not wheels().is_dir():
+        return False
+    program = uv.on_path() or uv.kept(VENV / "uv", wheels())
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder, lock.name)
+        pins.write_text(without_hashes(lock.read_text("utf-8")), "utf-8")
+        asked = ["install", "--no-index", "--find-links", str(wheels()), "--requirement", str(pins)]
+        print(f"Installing {lock.name} from {wheels().name}/ into .venv.", flush=True)
+        if run_uv(program, [*asked, "--offline"], quiet=True) if program else run_pip(asked, quiet=True):
+            return True
+    print(f"{wheels().name}/ does not have all of it.", flush=True)
+    return False
+
+
+def installed_by_uv(lock: Path) -> bool:
+    """Installs by uv: the one on PATH, or one that pip brings. False where there is none, or where it fails."""
+    program = uv.on_path() or uv.kept(VENV / "uv", wheels())
+    if program is None:
+        print("Fetching uv, which installs the packages.", flush=True)
+        try:
+            program = uv.bring(VENV / "uv", pip_here() or give_pip())
+        except uv.NotHad as not_had:
+            print(f"uv cannot be had here ({not_had}): pip installs, which takes a minute or two.", flush=True)
+            return False
+    print(f"Installing {lock.name} into .venv.", flush=True)
+    if run_uv(program, ["install", "--require-hashes", "--requirement", str(lock)]):
+        return True
+    print("uv could not install it: pip tries, which takes a minute or two.", flush=True)
+    return False
+
+
+def installed_by_pip(lock: Path) -> bool:
+    """Installs by the environment's own pip; False where that fails."""
+    return run_pip(["install", "--require-hashes", "--requirement", str(lock)])
+
+
+def run_uv(program: Path, arguments: Sequence[str], quiet: bool = False) -> bool:
+    """Runs `uv pip` for the environment; whether it succeeded. quiet: what it says is kept and not shown."""
+    command, *options = arguments
+    return uv.run(program, ["pip", command, f"--python={python()}", *options], pip_here(), quiet).returncode == 0
+
+
+def run_pip(arguments: Sequence[str], quiet: bool = False) -> bool:
+    """Runs pip, in the environment; whether it succeeded. quiet: what it says is kept and not shown."""
+    command = [*give_pip(), "--disable-pip-version-check", *arguments]
+    if not sys.stdout.isatty():  # nobody watches the progress
+        command.append("--quiet")
+    return subprocess.run(command, capture_output=quiet, encoding="utf-8").returncode == 0
+
+
+def pip_here() -> list[str]:
+    """A pip that is here: this Python's, else the environment's, else none."""
+    if has("pip"):
+        return [sys.executable, "-m", "pip"]
+    return [str(python()), "-m", "pip"] if runs("-m", "pip", "--version") else []
+
+
+def give_pip() -> list[str]:
+    """The environment's pip, made where there is none. Debian keeps `ensurepip` in a package of its own. Stop if not."""
+    if not runs("-m", "pip", "--version"):
+        if not has("ensurepip"):
+            mend_debian(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
+        _checked([str(python()), "-m", "ensurepip"])
+    return [str(python()), "-m", "pip"]
+
+
+def without_hashes(lock: str) -> str:
+    """The pins of a lock, without their hashes."""
+    return re.sub(r" \\\n +--hash=\S+", "", lock)
+
+
+def keep_wheels(lock: Path) -> None:
+    """Fetches the packages that a lock pins into wheels/, and uv, unless they are there. Stop where that fails."""
+    stamp, wanted = wheels() / f"of-{lock.name}", fingerprint(lock)
     if stamp.exists() and stamp.read_text("utf-8") == wanted:
         return
-    print(f"Fetching the packages of {requirements.name} into {wheels().name}/.", flush=True)
-    if pip("wheel", "--requirement", str(requirements), "--wheel-dir", str(wheels())).returncode != 0:
-        raise Stop("pip could not fetch them. Is this machine online? PIP_INDEX_URL names a mirror of PyPI. Then run it again.")
+    print(f"Fetching the packages of {lock.name} into {wheels().name}/.", flush=True)
+    if not run_pip(["wheel", "--require-hashes", "--requirement", str(lock), "--wheel-dir", str(wheels())]):
+        raise Stop(f"pip could not fetch them. {_OFFLINE}")
+    with suppress(uv.NotHad):  # then pip installs them
+        uv.fetch(wheels(), give_pip())
     stamp.write_text(wanted, "utf-8")
 
 
-def installed_from_wheels(asked: Sequence[str]) -> bool:
-    """Installs from wheels/ alone, without network; False where they are not there, or are not all that is asked for."""
-    return wheels().is_dir() and pip(*asked, "--no-index", "--find-links", str(wheels()), quiet=True).returncode == 0
+# --- the environment
 
 
-def fingerprint(requirements: Path) -> str:
-    """Changes when the file, a file it includes (`-r`), this module, the place of this folder, or the Python changes."""
-    hashed = hashlib.sha256(f"{ROOT} {sys.version}".encode() + Path(__file__).read_bytes())
-    files = [requirements]
-    for file in files:
-        text = file.read_text("utf-8")
-        hashed.update(text.encode())
-        files += [file.parent / line[3:].strip() for line in text.splitlines() if line.startswith("-r ")]
+def fingerprint(lock: Path) -> str:
+    """Changes when the lock, the lock of uv, what installs them, the place of this folder, or the Python changes."""
+    hashed = hashlib.sha256(f"{ROOT} {sys.version}".encode())
+    for file in (lock, uv.LOCK, Path(__file__), Path(uv.__file__)):
+        hashed.update(file.read_bytes())
     return hashed.hexdigest()
 
 
@@ -106,28 +179,33 @@ def runs(*arguments: str) -> bool:
 
 
 def make_environment() -> None:
-    """Makes `.venv` anew, with pip in it. Where Debian has left venv out, installs that first if we may. Stop if not."""
-    if not has_venv():
+    """Makes `.venv` anew, without pip. Where Debian has left venv out, installs that first if we may. Stop if not."""
+    if not has("venv"):
         mend_debian(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
     print(f"Making the virtual environment .venv with Python {sys.version.split()[0]}.", flush=True)
-    done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, encoding="utf-8")
+    _checked([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)])
+
+
+def has(module: str) -> bool:
+    """Whether this Python has a module."""
+    return importlib.util.find_spec(module) is not None
+
+
+def _checked(command: Sequence[str]) -> None:
+    """Runs a command whose words matter only where it fails. Stop then."""
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode != 0:
-        said = " ".join((done.stdout + done.stderr).split())
-        raise Stop(f"`{sys.executable} -m venv .venv` failed: {said}")
-
-
-def has_venv() -> bool:
-    """Whether this Python can make an environment with pip. Debian keeps `ensurepip` in a package of its own."""
-    return all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
+        raise Stop(f"`{' '.join(command)}` failed: {' '.join((done.stdout + done.stderr).split())}")
 
 
 def mend_debian(package: str) -> None:
     """Installs a package where we are root and have apt-get. Stop, with the command to type, elsewhere."""
     if not may_install():
         raise Stop(
-            f"This Python has no venv ({sys.executable}). Type `sudo apt install {package}` (Debian, Ubuntu) and run it again."
+            f"This Python has not all of venv ({sys.executable}). Type `sudo apt install {package}` (Debian, Ubuntu) "
+            "and run it again."
         )
-    print(f"This Python has no venv, and you are root: installing {package} with apt-get.", flush=True)
+    print(f"This Python has not all of venv, and you are root: installing {package} with apt-get.", flush=True)
     failed = install([package])
     if failed:
         raise Stop(failed)
@@ -151,9 +229,14 @@ def install(packages: Sequence[str]) -> str:
 
 def link_this_folder() -> None:
     """Makes `import labs` work in every folder, for this environment's Python: kernels, terminals, `python -m labs`."""
+    pth_file("kubernetes-ports-live").write_text(f"{ROOT}\n", "utf-8")
+
+
+def pth_file(name: str) -> Path:
+    """A file whose lines this environment's Python takes as folders to import from."""
     asked = [str(python()), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     folder = subprocess.run(asked, capture_output=True, encoding="utf-8", check=True).stdout.strip()
-    Path(folder, "kubernetes-ports-live.pth").write_text(f"{ROOT}\n", "utf-8")
+    return Path(folder, f"{name}.pth")
 
 
 def quiet_jupyterlab() -> None:

@@ -57,7 +57,7 @@ def prepare(say: Say) -> None:
 def keep_wheels() -> None:
     """The Python packages, for a copy of this folder on a machine without network. LabError."""
     try:
-        bootstrap.keep_wheels(bootstrap.ROOT / "requirements.txt")
+        bootstrap.keep_wheels(bootstrap.ROOT / "requirements.lock")
     except bootstrap.Stop as stop:
         what, _, mend = str(stop).partition(". ")
         raise LabError("The Python packages could not be fetched.", f"{what}.", mend) from stop

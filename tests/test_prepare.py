@@ -73,7 +73,7 @@ def test_all_is_fetched_and_proved_on_a_cluster_of_another_name(machine: Machine
 
 def test_the_packages_are_kept_and_a_failure_of_it_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.prepare()
-    assert "wheels of requirements.txt" in machine.said
+    assert "wheels of requirements.lock" in machine.said
 
     def fails(requirements: object) -> None:
         raise bootstrap.Stop("pip could not fetch them. Is this machine online?")

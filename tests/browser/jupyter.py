@@ -95,7 +95,7 @@ def serving(app: App, folder: Path, environment: dict[str, str] | None = None) -
     no_news = settings / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     no_news.parent.mkdir(parents=True)
     no_news.write_text('{"fetchNews": "false"}', "utf-8")
-    server = Server(app, folder, _free_port(), secrets.token_hex(8))
+    server = Server(app, folder, free_port(), secrets.token_hex(8))
     command = [sys.executable, "-m", MODULES[app], "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={server.port}"]
     command += [f"--IdentityProvider.token={server.token}", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
     command += [f"--LabApp.user_settings_dir={settings}", f"--JupyterNotebookApp.user_settings_dir={settings}"]
@@ -119,7 +119,8 @@ def serving(app: App, folder: Path, environment: dict[str, str] | None = None) -
         process.wait(30)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
