@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pandas
 
-from tests.bench import embedded, kind
+from tests.bench import embedded, fresh, kind
 from tests.bench.common import Part, Row
 
 
@@ -29,7 +29,7 @@ class Group(Protocol):
         """The cluster that these parts are measured on. keep: leave it up afterwards."""
 
 
-GROUPS: tuple[Group, ...] = (kind, embedded)
+GROUPS: tuple[Group, ...] = (kind, embedded, fresh)
 
 
 def chosen(group: Group, words: Sequence[str]) -> list[str]:
