@@ -74,6 +74,15 @@ def test_a_volume_within_its_limit_stays(core: Any) -> None:
     assert core.read_namespaced_pod("within", "default").status.phase == "Running"
 
 
+def test_a_pod_that_has_ended_is_not_evicted(core: Any) -> None:
+    """What it left in its volume is nobody's matter any more: kubelet looks at active Pods alone."""
+    script = ["sh", "-c", "dd if=/dev/zero of=/e/x bs=1M count=7"]
+    until(make(core, "ended", script, {"sizeLimit": "5Mi"}), phase("Succeeded"))
+    until(make(core, "looked-at", fill(7), {"sizeLimit": "5Mi"}), phase("Failed"))  # so a look has come since
+    assert core.read_namespaced_pod("ended", "default").status.phase == "Succeeded"
+    assert events(core, "ended") == []
+
+
 def test_files_that_are_no_volumes_stop_no_other_pod(core: Any) -> None:
     """A termination message, /etc/hosts: they are the Pod's own, and have its limit."""
     read = make(core, "greedy", ["sh", "-c", "cat /dev/zero > /dev/termination-log; cat /dev/zero > /etc/hosts; exit 7"])

@@ -197,13 +197,14 @@ class PodRun:
     async def _watch(self) -> None:
         """Looks at what its files take, for as long as it runs and could take too much."""
         assert self.storage is not None
-        while self.storage.empty_dirs or any(one.storage_limit for one in self.main):
+        while not self._life.done() and (self.storage.empty_dirs or any(one.storage_limit for one in self.main)):
             roots = {
                 one.name: (f"/proc/{one.process.pid}/root", one.storage_limit)
                 for one in self.main
                 if one.process is not None and one.storage_limit
             }
-            if message := await self.storage.excess(roots):
+            message = await self.storage.excess(roots)
+            if message and not self._life.done():
                 await self._evict(message)
                 return
             if await self._stopped_within(storages.PERIOD):
